@@ -1,0 +1,49 @@
+# shellcheck shell=bash disable=SC2034
+# The site of a bench. Its name is unique on the machine, for the name of its database comes from it.
+
+random_password() { head -c 18 /dev/urandom | base64 | tr -d '+/='; }
+
+# ADMIN_PASSWORD of the site, kept where only the bench user and root can read it.
+admin_password() {
+	local file=$BENCH/.admin-password
+	if [[ ! -s $file ]]; then
+		install -m 600 -o "$BENCH_USER" -g "$BENCH_USER" /dev/null "$file"
+		random_password >"$file"
+	fi
+	cat "$file"
+}
+
+# run_script FILE ARGUMENT…: one of our Python scripts, in the bench's own environment.
+run_script() { WORK_DIR=$BENCH/sites as_bench_user "$BENCH/env/bin/python" "$BENCH/apps/$APP/scripts/$1" "${@:2}"; }
+
+new_site() {
+	bench new-site "$SITE" --force --admin-password "$(admin_password)" --mariadb-user-host-login-scope='%' \
+		--db-root-username "$DATABASE_ADMIN" --db-root-password "$DATABASE_PASSWORD" \
+		--install-app erpnext --install-app "$APP"
+	bench use "$SITE"
+}
+
+complete_wizard() { run_script demo_site.py wizard --site "$SITE"; }
+
+migrate_site() {
+	bench --site "$SITE" migrate
+	bench --site "$SITE" clear-cache
+}
+
+# Tests, documents and the scripts themselves change nothing in a site.
+site_needs_migration() {
+	changed_since "$(mark_of site)" "$APP" ":!$APP/tests" pyproject.toml
+}
+
+# prepare_site NAME: after this the site is there, set up, and has the working tree's schema. Redis must run.
+prepare_site() {
+	SITE=$1
+	if ! marked site; then
+		step "Creating site $SITE with ERPNext and Integration Hub" \
+			"The log shows which app or patch failed; free disk space and a running MariaDB are needed." new_site
+		step "Completing ERPNext's setup wizard" "The log shows the step of the wizard that failed." complete_wizard
+	elif site_needs_migration; then
+		step "Migrating the site" "The log shows the patch or DocType that failed." migrate_site
+	fi
+	mark site "$(snapshot_id)"
+}
