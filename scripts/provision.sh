@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # a variable set in one of these files is used in another
 # What scripts/demo and scripts/test share: a machine, a bench and a site with this app in it.
 # Sourced, never run. Each file below owns one thing.
 

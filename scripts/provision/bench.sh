@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # a variable set in one of these files is used in another
 # A bench with Frappe, ERPNext and this app, and keeping the app in it the same as the working tree.
 
 APP=integration_hub

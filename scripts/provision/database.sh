@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # a variable set in one of these files is used in another
 # MariaDB, and an account that may create sites. Redis is not here: each bench runs its own two.
 
 DATABASE_ADMIN=integration_hub_admin

@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # a variable set in one of these files is used in another
 # What the machine must have before there can be a bench.
 
 # Names that Debian 12 and 13 and Ubuntu 22.04 and 24.04 agree on.
@@ -17,17 +18,17 @@ become_root() {
 	exec sudo --preserve-env=CI,TERM "$0" "$@"
 }
 
-missing_packages() {
-	local package
-	for package in "$@"; do
-		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
-	done
-}
-
 # Node.js of the distribution is wanted only where there is none at all: it brings npm, which can fetch a newer one.
 wanted_packages() {
-	printf '%s\n' "${PACKAGES[@]}" "$@"
+	printf '%s\n' "${PACKAGES[@]}"
 	command -v npm >/dev/null || printf '%s\n' nodejs npm
+}
+
+missing_packages() {
+	local package
+	while read -r package; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
+	done < <(wanted_packages)
 }
 
 apt_install() {
@@ -38,7 +39,7 @@ apt_install() {
 
 install_packages() {
 	local missing
-	mapfile -t missing < <(wanted_packages "$@" | xargs -r -n 100 bash -c "$(declare -f missing_packages); missing_packages \"\$@\"" _)
+	mapfile -t missing < <(missing_packages)
 	[[ ${#missing[@]} -eq 0 ]] && return
 	command -v apt-get >/dev/null ||
 		fail "These are needed and apt-get is not here to install them: ${missing[*]}" \
@@ -153,13 +154,18 @@ install_tools() {
 		step "Installing yarn" "$registries" install_yarn
 }
 
+VERSIONS=(version-15 version-16)
+
+check_version() {
+	[[ " ${VERSIONS[*]} " == *" $1 "* ]] || fail "There is no Frappe '$1' here." "Use one of: ${VERSIONS[*]}."
+}
+
 # What each version of Frappe asks for.
 pick_runtimes() {
 	local pythons least_node node
 	case $1 in
 		version-15) pythons=(3.12 3.11 3.10 3.13) least_node=18 node=20 ;;
 		version-16) pythons=(3.14) least_node=24 node=24 ;;
-		*) fail "There is no support for Frappe $1." "Use version-15 or version-16." ;;
 	esac
 	say "$(elapsed) Picking Python and Node.js for Frappe $1"
 	PYTHON=$(pick_python "${pythons[@]}" 2>"$LOG_DIR/python.log") ||
@@ -172,9 +178,9 @@ pick_runtimes() {
 	say "         Python: $PYTHON; Node.js: $NODE_BIN/node"
 }
 
-# prepare_machine [PACKAGE…]: everything a bench needs, installed and running.
+# prepare_machine: everything a bench needs, installed and running. PACKAGES may have been added to.
 prepare_machine() {
-	install_packages "$@"
+	install_packages
 	create_bench_user
 	wait_for_lock machine
 	install_tools

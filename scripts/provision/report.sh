@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # a variable set in one of these files is used in another
 # Progress and failures. People read file descriptor 3; a program may read standard output.
 
 exec 3>&1

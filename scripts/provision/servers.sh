@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # a variable set in one of these files is used in another
 # The processes of one bench, in the background: ports, start, stop, readiness. Nothing here outlives a reboot.
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -81,7 +82,9 @@ process_gone() { ! kill -0 -- "-$1"; }
 
 redis_answers() { redis-cli -p "$1" ping; }
 
-start_redis() {
+# Everything is stopped first: old processes would serve old code.
+restart_redis() {
+	stop_servers
 	as_bench_user mkdir -p "$BENCH/.pids" "$BENCH/logs"
 	move_taken_ports
 	bench setup redis

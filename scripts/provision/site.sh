@@ -1,4 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # a variable set in one of these files is used in another
 # The site of a bench. Its name is unique on the machine, for the name of its database comes from it.
 
 random_password() { head -c 18 /dev/urandom | base64 | tr -d '+/='; }
@@ -35,9 +36,8 @@ site_needs_migration() {
 	changed_since "$(mark_of site)" "$APP" ":!$APP/tests" pyproject.toml
 }
 
-# prepare_site NAME: after this the site is there, set up, and has the working tree's schema. Redis must run.
+# prepare_site: after this SITE is there, set up, and has the working tree's schema.
 prepare_site() {
-	SITE=$1
 	if ! marked site; then
 		step "Creating site $SITE with ERPNext and Integration Hub" \
 			"The log shows which app or patch failed; free disk space and a running MariaDB are needed." new_site
@@ -46,4 +46,14 @@ prepare_site() {
 		step "Migrating the site" "The log shows the patch or DocType that failed." migrate_site
 	fi
 	mark site "$(snapshot_id)"
+}
+
+# prepare_site_and_servers SITE WEB_WORKERS: both up to date and running. Processes that already run today's code
+# stay as they are.
+prepare_site_and_servers() {
+	SITE=$1
+	[[ $(mark_of site) == "$(snapshot_id)" ]] && servers_run && return
+	step "Starting Redis" "The last lines of $BENCH/logs/redis_cache.log and redis_queue.log say why." restart_redis
+	prepare_site
+	step "Starting the servers" "The last lines of web.log, worker_1.log and schedule.log in $BENCH/logs say why." start_servers "$2"
 }
