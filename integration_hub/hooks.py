@@ -2,6 +2,45 @@ app_name = "integration_hub"
 app_title = "Integration Hub"
 app_publisher = "Integration Hub contributors"
 app_description = "Orders exactly once, every call on record: the dependable centre of a business's systems"
-app_email = "hello@integration-hub.dev"
+app_email = "hello@example.com"
 app_license = "gpl-3.0"
 required_apps = ["frappe/erpnext"]
+
+# The public API: name → Operation. Another app may add its own.
+hub_operations = {
+	"orders.create": "integration_hub.inbound.orders.CREATE",
+	"orders.get": "integration_hub.inbound.orders.GET",
+	"orders.cancel": "integration_hub.inbound.orders.CANCEL",
+	"requests.get": "integration_hub.core.requests.GET",
+	"requests.retry": "integration_hub.core.requests.RETRY",
+	"system.ping": "integration_hub.core.system.PING",
+	"system.openapi": "integration_hub.openapi.builder.OPENAPI",
+}
+
+before_request = ["integration_hub.core.request_hooks.before_request"]
+auth_hooks = ["integration_hub.core.request_hooks.authenticate"]
+after_request = ["integration_hub.core.request_hooks.after_request"]
+
+after_install = "integration_hub.install.after_install"
+after_migrate = "integration_hub.install.after_migrate"
+before_uninstall = "integration_hub.uninstall.before_uninstall"
+
+doc_events = {
+	("Customer", "Contact", "Address", "Item", "Quotation", "Sales Order", "Payment Entry"): {
+		"before_insert": "integration_hub.core.references.keep_fields",
+		"after_insert": "integration_hub.core.references.follow_amendment",
+		"after_rename": "integration_hub.core.references.follow_rename",
+		"on_cancel": "integration_hub.core.references.tombstone",
+		"after_delete": "integration_hub.core.references.tombstone",
+	},
+}
+
+scheduler_events = {
+	"cron": {"* * * * *": ["integration_hub.tasks.sweep"]},
+	"daily_long": ["integration_hub.tasks.purge"],
+}
+
+# The hub's records point at business documents and must never keep anybody from deleting them.
+ignore_links_on_delete = ["Hub Request", "Hub External Reference"]
+
+doctype_js = {"Sales Order": "public/js/sales_order.js"}

@@ -1,0 +1,57 @@
+"""Roles, custom fields, defaults and indexes: made on install and on every migrate, removed on uninstall; idempotent."""
+
+import frappe
+from frappe.custom.doctype.custom_field.custom_field import create_custom_fields
+
+from integration_hub.constants.custom_fields import CUSTOM_FIELDS, MODULE
+from integration_hub.constants.roles import ROLES
+
+# Indexes that the due look-up and retention need: table → columns of each.
+INDEXES = {
+	"Hub Request": (["status", "next_attempt_at"], ["status", "lease_until"], ["status", "modified"]),
+	"Hub External Reference": (["document_type", "document_name"], ["request"]),
+}
+
+
+def make() -> None:
+	"""Bring the site to what this version of the app needs."""
+	_make_roles()
+	_make_custom_fields()
+	_make_defaults()
+	for doctype, indexes in INDEXES.items():
+		for columns in indexes:
+			frappe.db.add_index(doctype, columns)
+
+
+def remove() -> None:
+	"""Take away what `make` made in other apps' places, and the users that were the hub's own."""
+	for user in frappe.get_all("Hub Connected System", filters={"user": ("is", "set")}, pluck="user"):
+		frappe.db.set_value("User", user, {"enabled": 0, "api_key": None})
+	frappe.db.delete("Custom Field", {"module": MODULE})
+	for doctype in CUSTOM_FIELDS:
+		frappe.clear_cache(doctype=doctype)
+	for role in ROLES:
+		frappe.delete_doc("Role", role, ignore_missing=True, force=True)
+
+
+def _make_roles() -> None:
+	for role in ROLES:
+		if not frappe.db.exists("Role", role):
+			frappe.get_doc({"doctype": "Role", "role_name": role, "desk_access": 1}).insert(
+				ignore_permissions=True
+			)
+
+
+def _make_custom_fields() -> None:
+	fields = {
+		doctype: [{**field, "module": MODULE} for field in rows] for doctype, rows in CUSTOM_FIELDS.items()
+	}
+	create_custom_fields(fields, ignore_validate=True)
+
+
+def _make_defaults() -> None:
+	"""Write the defaults of Hub Settings where none are stored: a Single has no row of its own."""
+	stored = frappe.db.get_singles_dict("Hub Settings")
+	for field in frappe.get_meta("Hub Settings").fields:
+		if field.default and field.fieldname not in stored:
+			frappe.db.set_single_value("Hub Settings", field.fieldname, field.default)

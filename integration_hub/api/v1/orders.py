@@ -1,0 +1,25 @@
+"""`orders.*` of the public API."""
+
+from werkzeug.wrappers import Response
+
+import frappe
+
+from integration_hub.core import intake
+
+
+@frappe.whitelist(methods=["POST"])
+def create() -> Response:
+	"""Place an order, exactly once."""
+	return intake.receive("orders.create")
+
+
+@frappe.whitelist(methods=["GET"])
+def get() -> Response:
+	"""Read an order by external_id or name."""
+	return intake.receive("orders.get")
+
+
+@frappe.whitelist(methods=["POST"])
+def cancel() -> Response:
+	"""Cancel an order of which nothing is delivered, billed or paid."""
+	return intake.receive("orders.cancel")

@@ -1,0 +1,109 @@
+"""The only file that knows v15 from v16, and the guard that keeps a piece of work one transaction."""
+
+import frappe
+from frappe.model.document import Document
+
+V16 = int(frappe.__version__.split(".")[0]) >= 16
+
+
+class TransactionGuard:
+	"""Keeps everybody else from ending the transaction while the door's work runs.
+
+	Attributes set on the live database object shadow its methods: `commit` is ignored, a full `rollback` is ignored and
+	counted (then the work may not finish), `rollback(save_point=…)` passes, DDL (which commits) and `begin` (which does,
+	too) are refused. This is the one patch of Frappe the app allows itself; Frappe v16's own counter is not enough: DDL
+	lifts it, and a failing DDL leaves it at -1.
+
+	Source: `frappe/database/database.py` of v15 and v16.
+	"""
+
+	SHADOWED = ("commit", "rollback", "begin", "sql_ddl")
+
+	def __init__(self):
+		self.commits = 0
+		self.rollbacks = 0
+		self._db = frappe.local.db
+
+	def __enter__(self) -> "TransactionGuard":
+		self._original_rollback = self._db.rollback
+		if V16:
+			self._db._disable_transaction_control = 0
+		for name in self.SHADOWED:
+			setattr(self._db, name, getattr(self, f"_{name}"))
+		return self
+
+	def __exit__(self, *exc) -> None:
+		for name in self.SHADOWED:
+			self._db.__dict__.pop(name, None)
+		if V16:
+			self._db._disable_transaction_control = 0
+
+	def _commit(self, **kwargs) -> None:
+		self.commits += 1
+
+	def _rollback(self, *, save_point: str | None = None, **kwargs) -> None:
+		if save_point:
+			self._original_rollback(save_point=save_point)
+		else:
+			self.rollbacks += 1
+
+	def _begin(self, **kwargs) -> None:
+		raise frappe.ValidationError("START TRANSACTION would commit half of the work")
+
+	def _sql_ddl(self, query, *args, **kwargs) -> None:
+		raise frappe.ValidationError("DDL would commit half of the work")
+
+
+def clear_leftovers(made: list[tuple[str, str]]) -> None:
+	"""Forget what a rolled-back try left in memory: messages, saving marks, caches of documents it made, queued callbacks.
+
+	Args:
+		made: (DocType, name) of the documents the try made; a cached one would outlive the rollback.
+	"""
+	frappe.clear_messages()
+	frappe.flags.currently_saving = []
+	frappe.local.cache = {}
+	for doctype, name in made:
+		frappe.clear_document_cache(doctype, name)
+	for callbacks in ("before_commit", "after_commit", "before_rollback", "after_rollback"):
+		getattr(frappe.db, callbacks).reset()
+
+
+def lost_connection(error: Exception) -> bool:
+	"""Whether a database error means that the connection is gone (2006, 2013, 2055, or closed on our side)."""
+	code = error.args[0] if getattr(error, "args", None) else None
+	return code in (2006, 2013, 2055) or type(error).__name__ == "InterfaceError"
+
+
+def reconnect() -> None:
+	"""Open a new database connection in place of a dead one; nothing does so by itself."""
+	try:
+		frappe.db.close()
+	except Exception:
+		frappe.db._conn = frappe.db._cursor = None
+	frappe.db.connect()
+	frappe.db.begin()
+
+
+def run_callbacks_after_commit() -> None:
+	"""Run what a failing after-commit callback kept from running; each failure is logged, none is raised."""
+	while frappe.db.after_commit._functions:
+		try:
+			frappe.db.after_commit.run()
+		except Exception:
+			frappe.log_error("Integration Hub: a callback after the commit failed")
+
+
+def discard(doc: Document) -> None:
+	"""Cancel a draft: v16's own `discard`, and the same for v15."""
+	if hasattr(doc, "discard"):
+		doc.discard()
+		return
+	doc.check_permission("write")
+	doc.db_set("docstatus", 2)
+	doc.set_status(update=True)
+
+
+def in_test() -> bool:
+	"""Whether Frappe runs its own test mode."""
+	return bool(getattr(frappe, "in_test", False) or frappe.flags.in_test)

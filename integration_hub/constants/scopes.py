@@ -1,0 +1,14 @@
+"""What a Connected System may be allowed to do, and the ERPNext roles its user needs for it."""
+
+# scope → (meaning, roles). The roles were tried with a Company User Permission; nothing broader is needed.
+SCOPES: dict[str, tuple[str, tuple[str, ...]]] = {
+	"orders:read": ("Read orders", ("Sales User",)),
+	"orders:write": ("Create, change and cancel orders, with their customers and addresses", ("Sales User",)),
+	"sales:write": ("Book payments", ("Sales User", "Accounts User")),
+	"requests:read": ("Read the state of its own requests", ()),
+	"requests:write": ("Retry its own failed requests", ()),
+	"system:read": ("Read the description of the API", ()),
+}
+
+# Only a system that may create unknown items needs it.
+ITEM_CREATOR_ROLE = "Item Manager"

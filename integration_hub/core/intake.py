@@ -1,0 +1,215 @@
+"""The door: the only way in. Who, may, how much, what, key, claim, work, answer.
+
+The work itself, with its transaction, is in `work.py`; the state of a request in `idempotency.py`. Why each step is where
+it is: docs/operations.md, "How exactly once works".
+"""
+
+import json
+
+from pydantic import BaseModel
+from werkzeug.wrappers import Response
+
+import frappe
+from frappe import _
+
+from integration_hub.constants import headers
+from integration_hub.core import context, idempotency, operations, rate_limit, request_log
+from integration_hub.core import work as works
+from integration_hub.core.call import Call, request_id_of
+from integration_hub.core.idempotency import Claim, NewRequest, Row, Verdict
+from integration_hub.core.payload import fingerprint, parse
+from integration_hub.core.validation import validate
+from integration_hub.core.work import Work
+from integration_hub.exceptions import (
+	HubError,
+	IdempotencyKeyRequired,
+	IdempotencyKeyReused,
+	RequestInProgress,
+)
+
+CLAIM_TRIES = 3
+
+
+def receive(name: str) -> Response:
+	"""Answer the current HTTP request as operation `name`. Never raises: every failure is a problem answer."""
+	call = Call(operations.get(name), frappe.request, request_id_of(frappe.request))
+	try:
+		return through(call)
+	except Exception as e:
+		return turn_away(call, works.as_hub_error(e))
+
+
+def through(call: Call) -> Response:
+	"""Take a call through the door, step by step."""
+	operation = call.operation
+	caller = call.caller = context.identify()
+	context.check_enabled(caller)
+	context.check_address(caller)
+	caller.require(operation.scope)
+	if operation.writes:
+		context.check_not_paused(caller)
+	call.usage = rate_limit.count_call(caller)
+	rate_limit.check(call.usage)
+	if not operation.writes:
+		return _read(call)
+	raw = call.body()
+	body = parse(raw)
+	payload = validate(operation.schema, body)
+	if not operation.ledger:
+		return _direct(call, payload)
+	return _ledger(call, raw, body, payload)
+
+
+def _read(call: Call) -> Response:
+	payload = validate(call.operation.schema, call.request.args.to_dict(), query=True)
+	response = _direct(call, payload)
+	if call.caller.system.log_reads:
+		_log(call, response.status_code)
+		frappe.db.commit()
+	return response
+
+
+def _direct(call: Call, payload: BaseModel) -> Response:
+	body = call.operation.handler(call.caller, payload)
+	return call.answer(json.dumps({"message": body}, ensure_ascii=False, default=str), call.operation.status)
+
+
+def _ledger(call: Call, raw: bytes, body: dict, payload: BaseModel) -> Response:
+	mark = fingerprint(body, call.operation.name)
+	key = call.idempotency_key()
+	work = Work(call.operation, call.caller, payload, mark, call.request_id)
+	if payload.validate_only:
+		answer = works.rehearse(work)
+		return call.answer(answer.body, answer.status)
+	claimed = claim(call, work, _new_request(call, work, raw, key))
+	if isinstance(claimed, Row):
+		return _replay(call, claimed)
+	call.hub_request = claimed.name
+	answer = works.run(work, claimed)
+	return call.answer(answer.body, answer.status)
+
+
+def _new_request(call: Call, work: Work, raw: bytes, key: str | None) -> NewRequest:
+	"""Return what a first call brings.
+
+	Raises:
+		IdempotencyKeyRequired: no key, and nothing to derive one from.
+	"""
+	operation = call.operation
+	derived = operation.key_parts(work.payload) if key is None and operation.key_parts else None
+	if key is None and derived is None:
+		raise IdempotencyKeyRequired(
+			_(
+				"{0} needs the header Idempotency-Key: a value of your own, the same when you repeat the call."
+			).format(operation.name)
+		)
+	return NewRequest(
+		system=call.caller.name,
+		operation=operation.name,
+		key_hash=idempotency.key_hash(call.caller.name, operation.name, key, derived),
+		fingerprint=work.fingerprint,
+		payload=raw.decode(),
+		idempotency_key=key,
+		external_id=work.external_id,
+		request_id=call.request_id,
+	)
+
+
+def claim(call: Call, work: Work, new: NewRequest) -> Claim | Row:
+	"""Claim the key in a short transaction of its own; from here on the request cannot be lost.
+
+	Returns:
+		the claim, or the completed row whose answer is to be given again.
+
+	Raises:
+		RequestInProgress, IdempotencyKeyReused
+	"""
+	for _try in range(CLAIM_TRIES):
+		# A fresh snapshot: an older one would not see the row that stands in the way.
+		frappe.db.rollback()
+		try:
+			claimed = _claim_once(call, work, new)
+			frappe.db.commit()
+		except (frappe.QueryTimeoutError, frappe.QueryDeadlockError):
+			continue
+		except Exception as e:
+			if not frappe.db.is_duplicate_entry(e):
+				raise
+			continue
+		if claimed:
+			return claimed
+	frappe.db.rollback()
+	raise _in_progress()
+
+
+def _claim_once(call: Call, work: Work, new: NewRequest) -> Claim | Row | None:
+	"""One try. None: another call was faster, read again."""
+	row = idempotency.find(new.key_hash)
+	if row is None:
+		return _reserve_number(call, work, idempotency.insert(new))
+	verdict = row.verdict(new.fingerprint)
+	if verdict is Verdict.REPLAY:
+		return row
+	if verdict is Verdict.REUSED:
+		raise IdempotencyKeyReused(
+			_(
+				"This key belongs to request {0} with another payload. Use a new key for a new payload."
+			).format(row.name),
+			details={"request": row.name},
+		)
+	if verdict is Verdict.IN_PROGRESS:
+		call.hub_request = row.name
+		raise _in_progress()
+	claimed = idempotency.take_over(row) if verdict is Verdict.TAKE_OVER else idempotency.run_again(row, new)
+	if claimed and not claimed.reserved_name:
+		return _reserve_number(call, work, claimed)
+	return claimed
+
+
+def _reserve_number(call: Call, work: Work, claimed: Claim) -> Claim:
+	"""Reserve the document's number here, so that the series' row is not locked while the document is made."""
+	number = call.operation.prepare(call.caller, work.payload) if call.operation.prepare else None
+	return idempotency.keep_reserved_name(claimed, number) if number else claimed
+
+
+def _in_progress() -> RequestInProgress:
+	return RequestInProgress(
+		_("The first call with this key is still running. Ask again in a second."), retry_after=1
+	)
+
+
+def _replay(call: Call, row: Row) -> Response:
+	call.hub_request = row.name
+	idempotency.count_replay(row.name)
+	frappe.db.commit()
+	return call.answer(row.answer, row.http_status, **{headers.REPLAYED: "true"})
+
+
+def turn_away(call: Call, error: HubError) -> Response:
+	"""Answer an error; leave one log row where a known system was refused before its call became a request."""
+	try:
+		frappe.db.rollback()
+		if call.caller is None:
+			rate_limit.count("hub:strangers", window=86_400)
+		elif call.hub_request is None and not isinstance(error, RequestInProgress):
+			_log(call, error.http_status, error)
+			frappe.db.commit()
+	except Exception:
+		frappe.logger("integration_hub").exception("A refused call could not be logged")
+	return call.refuse(error)
+
+
+def _log(call: Call, status: int, error: HubError | None = None) -> None:
+	row = {
+		"operation": call.operation.name,
+		"http_status": status,
+		"request_id": call.request_id,
+		"url": call.url,
+		"error_code": error.code if error else None,
+		"error": works.describe(error) if error else None,
+		"duration_ms": call.duration_ms,
+	}
+	if error:
+		request_log.turned_away(system=call.caller.name, **row)
+	else:
+		request_log.write(system=call.caller.name, **row)

@@ -1,0 +1,80 @@
+"""The registry of operations: name → schema, scope, handler. What an endpoint answers and what a queued row is run by.
+
+Operations are listed in `hooks.py` (`hub_operations`: name → dotted path of an `Operation`), so that a worker finds a row's
+handler without importing `api`, and another app can add operations of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydantic import BaseModel
+
+import frappe
+
+
+@dataclass(frozen=True)
+class Operation:
+	"""One verb of the public API.
+
+	Args:
+		name: `<area>.<verb>`, as in the URL.
+		summary: one line for the API description.
+		schema: pydantic model of the input (body of a write, query parameters of a read).
+		answer: pydantic model of the `message` in the answer; for the API description.
+		scope: scope a system needs; None: any connected system.
+		handler: `handler(work) -> Result` for what goes through the ledger, else `handler(caller, payload) -> dict`.
+		writes: POST with a JSON body; otherwise GET with query parameters.
+		ledger: goes through the ledger (claim, one transaction, replay), as every write but a few does.
+		existing: `existing(caller, doctype, name) -> dict`, the answer for a document made before under another key.
+		status: HTTP status of a first success.
+		object_type: what the External Reference reserved first binds; None: reserves none.
+		external_id: payload → the id that reference and derived key come from; None: there is none.
+		key_parts: payload → what an absent Idempotency-Key is derived from; None: the header is needed.
+		prepare: `prepare(caller, payload) -> str | None`, run in the claim's short transaction; returns a reserved number.
+		example: an input for the API description.
+	"""
+
+	name: str
+	summary: str
+	schema: type[BaseModel]
+	handler: Callable
+	answer: type[BaseModel] | None = None
+	scope: str | None = None
+	writes: bool = False
+	ledger: bool = False
+	existing: Callable | None = None
+	status: int = 200
+	object_type: str | None = None
+	external_id: Callable[[BaseModel], str | None] | None = None
+	key_parts: Callable[[BaseModel], list[str] | None] | None = None
+	prepare: Callable | None = None
+	example: dict | None = None
+
+	@property
+	def path(self) -> str:
+		return f"/api/method/integration_hub.api.v1.{self.name}"
+
+
+def get(name: str) -> Operation:
+	"""Return the operation registered under `name`.
+
+	Raises:
+		KeyError: no such operation.
+	"""
+	return _load(_paths()[name])
+
+
+def all_operations() -> list[Operation]:
+	"""Every operation, in the order of their names."""
+	return [get(name) for name in sorted(_paths())]
+
+
+def _paths() -> dict[str, str]:
+	# Frappe merges a hook of several apps into lists; the last app wins.
+	return {name: paths[-1] for name, paths in frappe.get_hooks("hub_operations").items()}
+
+
+@lru_cache(maxsize=256)
+def _load(path: str) -> Operation:
+	return frappe.get_attr(path)

@@ -1,0 +1,146 @@
+"""Works off requests that wait: retried by a person, scheduled, or left behind by a dead worker.
+
+Rows are the queue; RQ is a doorbell. Any number of workers on any number of machines may drain at once.
+"""
+
+import socket
+import time
+from urllib.parse import urlparse
+
+import frappe
+from frappe import _
+
+from integration_hub.core import context, idempotency, operations
+from integration_hub.core import work as works
+from integration_hub.core.idempotency import Claim
+from integration_hub.core.payload import parse
+from integration_hub.core.validation import validate
+from integration_hub.core.work import Answer, Work
+from integration_hub.exceptions import HubError, StateConflict
+
+DRAIN_JOB = "integration_hub.drain"
+DRAIN_SECONDS = 240
+BELL_TIMEOUT = 0.3
+BELL_PAUSE = 30
+
+_bell_silent_until = 0.0
+
+
+def run(claim: Claim) -> Answer:
+	"""Do a claimed row's work as its system's user, from the payload on the row.
+
+	Raises:
+		HubError: the failure, already on record.
+	"""
+	row = frappe.db.get_value(
+		idempotency.DOCTYPE,
+		claim.name,
+		["system", "operation", "payload", "fingerprint", "request_id"],
+		as_dict=True,
+	)
+	caller = context.from_system(row.system)
+	operation = operations.get(row.operation)
+	work = Work(operation, caller, None, row.fingerprint, row.request_id, request=claim.name)
+	try:
+		context.check_enabled(caller)
+		work.payload = validate(operation.schema, parse((row.payload or "").encode()))
+	except HubError as error:
+		works.record_failure(work, claim, error)
+		raise
+	with context.acting_as(caller):
+		return works.run(work, claim)
+
+
+def run_now(name: str) -> Answer:
+	"""Try a resting request at once.
+
+	Raises:
+		StateConflict: it does not rest.
+		HubError: the failure of this attempt, on record.
+	"""
+	frappe.db.rollback()
+	row = idempotency.read(name)
+	verdict = idempotency.decide(row.status, True, row.lease_expired)
+	claim = None
+	if verdict is idempotency.Verdict.RUN or row.status == "Queued":
+		claim = idempotency.run_again(row)
+	elif verdict is idempotency.Verdict.TAKE_OVER:
+		claim = idempotency.take_over(row)
+	frappe.db.commit()
+	if claim is None:
+		raise StateConflict(
+			_("Request {0} is {1}; only a failed or waiting one can be retried.").format(name, row.status)
+		)
+	return run(claim)
+
+
+def drain(seconds: int = DRAIN_SECONDS) -> int:
+	"""Work off due rows until none is left or the time is over; return how many were tried."""
+	if frappe.get_cached_doc("Hub Settings").paused:
+		return 0
+	done, deadline = 0, time.monotonic() + seconds
+	while time.monotonic() < deadline:
+		frappe.db.rollback()
+		tried = sum(_drain_one(name) for name in idempotency.due())
+		if not tried:
+			break
+		done += tried
+	return done
+
+
+def _drain_one(name: str) -> bool:
+	"""Claim and run one row; False when another worker has it."""
+	frappe.db.rollback()
+	claim = idempotency.claim_due(name)
+	frappe.db.commit()
+	if claim is None:
+		return False
+	try:
+		run(claim)
+	except HubError:
+		# On the row, where people see it.
+		pass
+	except Exception:
+		frappe.db.rollback()
+		frappe.log_error(
+			"Integration Hub: a queued request could not be run",
+			reference_doctype="Hub Request",
+			reference_name=name,
+		)
+		frappe.db.commit()
+	return True
+
+
+def ring() -> None:
+	"""Ask a worker to drain, once the answer is out; never blocks the caller, and may fail: the sweep comes anyway."""
+	request = getattr(frappe.local, "request", None)
+	if request is not None and hasattr(request, "after_response"):
+		request.after_response.add(_ring)
+	else:
+		_ring()
+
+
+def _ring() -> None:
+	global _bell_silent_until
+	if time.monotonic() < _bell_silent_until:
+		return
+	try:
+		_check_redis()
+		frappe.enqueue("integration_hub.tasks.drain", queue="short", job_id=DRAIN_JOB, deduplicate=True)
+	except Exception:
+		_bell_silent_until = time.monotonic() + BELL_PAUSE
+		frappe.logger("integration_hub").warning(
+			"The queue's Redis does not answer; the sweep will do the work"
+		)
+
+
+def _check_redis() -> None:
+	"""Raise where Redis is down: `frappe.enqueue` itself would block for seconds."""
+	url = urlparse(frappe.conf.redis_queue or "")
+	with socket.create_connection(
+		(url.hostname or "127.0.0.1", url.port or 6379), timeout=BELL_TIMEOUT
+	) as connection:
+		connection.settimeout(BELL_TIMEOUT)
+		connection.sendall(b"PING\r\n")
+		if not connection.recv(16):
+			raise ConnectionError("no answer")

@@ -1,0 +1,203 @@
+"""Sole reader and writer of Hub External Reference: (system, object type, external id) ↔ (DocType, name)."""
+
+from dataclasses import dataclass
+
+import frappe
+from frappe import _
+
+from integration_hub.core.payload import digest
+from integration_hub.exceptions import ReferenceBusy
+
+DOCTYPE = "Hub External Reference"
+
+RESERVED = "Reserved"
+LIVE = "Live"
+TOMBSTONE = "Tombstone"
+
+
+class AlreadyBound(Exception):
+	"""The external id is taken; read it with `find` after a rollback."""
+
+
+@dataclass(frozen=True)
+class Reference:
+	name: str
+	external_id: str
+	document_type: str | None
+	document_name: str | None
+	state: str
+	fingerprint: str | None
+	request: str | None
+
+
+def hash_of(system: str, object_type: str, external_id: str) -> str:
+	"""Return the unique hash. `ORD-1a`, `ord-1A` and `ORD-1a ` have three, whatever the collation thinks."""
+	return digest([system, object_type, external_id])
+
+
+def find(system: str, object_type: str, external_id: str) -> Reference | None:
+	"""Return the binding of one external id, tombstones included."""
+	return find_many(system, object_type, [external_id]).get(external_id)
+
+
+def find_many(system: str, object_type: str, external_ids: list[str]) -> dict[str, Reference]:
+	"""Return the bindings of several external ids in one query, by external id."""
+	if not external_ids:
+		return {}
+	by_hash = {hash_of(system, object_type, external_id): external_id for external_id in external_ids}
+	rows = frappe.get_all(
+		DOCTYPE,
+		filters={"external_hash": ("in", list(by_hash))},
+		fields=[
+			"name",
+			"external_hash",
+			"external_id",
+			"document_type",
+			"document_name",
+			"state",
+			"fingerprint",
+			"request",
+		],
+	)
+	return {by_hash[row.pop("external_hash")]: Reference(**row) for row in rows}
+
+
+def live_document(system: str, object_type: str, external_id: str, doctype: str) -> str | None:
+	"""Return the name of the living document of that DocType an external id is bound to."""
+	reference = find(system, object_type, external_id)
+	if reference and reference.state == LIVE and reference.document_type == doctype:
+		return reference.document_name
+	return None
+
+
+def external_ids(system: str, doctype: str, name: str) -> list[str]:
+	"""Return the external ids a system knows a document by, oldest first."""
+	return frappe.get_all(
+		DOCTYPE,
+		filters={"system": system, "document_type": doctype, "document_name": name, "state": LIVE},
+		order_by="creation asc",
+		pluck="external_id",
+	)
+
+
+def reserve(
+	system: str,
+	object_type: str,
+	external_id: str,
+	*,
+	request: str | None = None,
+	fingerprint: str | None = None,
+) -> str:
+	"""Take an external id within the current transaction and return the Reference's name.
+
+	Two calls racing for one id meet here: the second waits at most two seconds for the first.
+
+	Raises:
+		AlreadyBound: it is taken.
+		ReferenceBusy: somebody is taking it at this moment.
+	"""
+	name = frappe.generate_hash(length=16)
+	user = frappe.session.user
+	now = frappe.utils.now()
+	try:
+		frappe.db.sql(
+			"""SET STATEMENT innodb_lock_wait_timeout=2 FOR
+			INSERT INTO `tabHub External Reference`
+				(name, creation, modified, owner, modified_by, docstatus, idx,
+				system, object_type, external_id, external_hash, state, request, fingerprint)
+			VALUES (%s, %s, %s, %s, %s, 0, 0, %s, %s, %s, %s, %s, %s, %s)""",
+			(
+				name,
+				now,
+				now,
+				user,
+				user,
+				system,
+				object_type,
+				external_id,
+				hash_of(system, object_type, external_id),
+				RESERVED,
+				request,
+				fingerprint,
+			),
+		)
+	except frappe.QueryTimeoutError as e:
+		raise ReferenceBusy(
+			_("Another call is working on {0} {1}.").format(_(object_type), external_id), retry_after=1
+		) from e
+	except Exception as e:
+		if frappe.db.is_duplicate_entry(e):
+			raise AlreadyBound(external_id) from e
+		raise
+	return name
+
+
+def bind(reference: str, doctype: str, name: str) -> None:
+	"""Bind a reserved Reference to its document."""
+	frappe.db.sql(
+		"""UPDATE `tabHub External Reference` SET document_type = %s, document_name = %s, state = %s WHERE name = %s""",
+		(doctype, name, LIVE, reference),
+	)
+
+
+def take_over_tombstone(reference: Reference, *, request: str | None, fingerprint: str | None) -> bool:
+	"""Reserve the id of a cancelled or deleted document again; False when another call was faster."""
+	frappe.db.sql(
+		"""UPDATE `tabHub External Reference`
+		SET state = %s, document_name = NULL, request = %s, fingerprint = %s WHERE name = %s AND state = %s""",
+		(RESERVED, request, fingerprint, reference.name, TOMBSTONE),
+	)
+	return frappe.db._cursor.rowcount == 1
+
+
+def add(
+	system: str, object_type: str, external_id: str, doctype: str, name: str, request: str | None = None
+) -> None:
+	"""Reserve and bind in one go.
+
+	Raises:
+		AlreadyBound, ReferenceBusy: as `reserve`.
+	"""
+	bind(reserve(system, object_type, external_id, request=request), doctype, name)
+
+
+def follow_rename(doc, method: str, old: str, new: str, merge: bool = False) -> None:
+	"""Doc event `after_rename`: References follow a renamed or merged document."""
+	frappe.db.sql(
+		"""UPDATE `tabHub External Reference` SET document_name = %s WHERE document_type = %s AND document_name = %s""",
+		(new, doc.doctype, old),
+	)
+
+
+def tombstone(doc, method: str | None = None) -> None:
+	"""Doc event `on_cancel` and `after_delete`: the ids stay taken."""
+	frappe.db.sql(
+		"""UPDATE `tabHub External Reference` SET state = %s WHERE document_type = %s AND document_name = %s""",
+		(TOMBSTONE, doc.doctype, doc.name),
+	)
+
+
+def follow_amendment(doc, method: str | None = None) -> None:
+	"""Doc event `after_insert`: the ids of a cancelled document move to its amendment."""
+	if doc.get("amended_from"):
+		frappe.db.sql(
+			"""UPDATE `tabHub External Reference` SET document_name = %s, state = %s
+			WHERE document_type = %s AND document_name = %s""",
+			(doc.name, LIVE, doc.doctype, doc.amended_from),
+		)
+
+
+def keep_fields(doc, method: str | None = None) -> None:
+	"""Doc event `before_insert`: an amendment carries on the external id; any other copy does not.
+
+	The Desk copies `no_copy` fields when amending, and nothing but the hub may claim an external id.
+	"""
+	if doc.flags.hub_origin:
+		return
+	origin = None
+	if doc.get("amended_from"):
+		origin = frappe.db.get_value(
+			doc.doctype, doc.amended_from, ["hub_system", "hub_external_id"], as_dict=True
+		)
+	doc.hub_system = origin.hub_system if origin else None
+	doc.hub_external_id = origin.hub_external_id if origin else None

@@ -1,0 +1,40 @@
+"""Empties old payloads and removes old requests; unfinished ones are never touched."""
+
+import frappe
+from frappe.utils import add_days, cint, now_datetime
+
+from integration_hub.constants import statuses as S
+
+BATCH = 1_000
+
+
+def purge() -> None:
+	"""Apply the retention of Hub Settings, in batches of a thousand rows, each committed."""
+	settings = frappe.get_cached_doc("Hub Settings")
+	empty_payloads(cint(settings.payload_retention_days))
+	remove_requests(cint(settings.request_retention_days))
+
+
+def empty_payloads(days: int) -> None:
+	"""Empty payload and superseded payloads of requests finished more than `days` ago; 0 keeps them."""
+	while days and _batch(
+		"""UPDATE `tabHub Request` SET payload = NULL, superseded_payloads = NULL
+		WHERE status IN (%s, %s) AND modified < %s AND payload IS NOT NULL LIMIT %s""",
+		days,
+	):
+		pass
+
+
+def remove_requests(days: int) -> None:
+	"""Remove requests finished more than `days` ago; 0 keeps them. External References stay for ever."""
+	while days and _batch(
+		"DELETE FROM `tabHub Request` WHERE status IN (%s, %s) AND modified < %s LIMIT %s", days
+	):
+		pass
+
+
+def _batch(query: str, days: int) -> int:
+	frappe.db.sql(query, (S.COMPLETED, S.CANCELLED, add_days(now_datetime(), -days), BATCH))
+	changed = frappe.db._cursor.rowcount
+	frappe.db.commit()
+	return changed

@@ -1,0 +1,79 @@
+"""Parsed input → schema; every fault with its JSON pointer, unknown fields with the nearest known one."""
+
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic import ValidationError as PydanticError
+
+from frappe import _
+
+from integration_hub.exceptions import Fault, ValidationFailed
+
+MAX_FAULTS = 100
+
+
+def validate(schema: type[BaseModel], data: dict, *, query: bool = False) -> BaseModel:
+	"""Return `data` as a `schema`.
+
+	Args:
+		query: the data are query parameters; pointers are then `?name`.
+
+	Raises:
+		ValidationFailed: with every fault (the first hundred).
+	"""
+	try:
+		return schema.model_validate(data)
+	except PydanticError as e:
+		faults = [_fault(schema, error, query) for error in e.errors(include_url=False)[:MAX_FAULTS]]
+	first = faults[0]
+	more = _(" ({0} faults in all)").format(len(faults)) if len(faults) > 1 else ""
+	raise ValidationFailed(f"{first.pointer or '/'}: {first.message}{more}", errors=faults)
+
+
+def pointer(loc: tuple) -> str:
+	"""Return the RFC 6901 JSON pointer of a location."""
+	return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)
+
+
+def _fault(schema: type[BaseModel], error: dict, query: bool) -> Fault:
+	loc = error["loc"]
+	where = f"?{loc[0]}" if query and loc else pointer(loc)
+	return Fault(where, _message(schema, error), _code(error))
+
+
+def _code(error: dict) -> str:
+	return {"extra_forbidden": "unknown_field", "missing": "missing"}.get(error["type"], error["type"])
+
+
+def _message(schema: type[BaseModel], error: dict) -> str:
+	kind = error["type"]
+	if kind == "missing":
+		return _("This field is required.")
+	if kind == "extra_forbidden":
+		name = str(error["loc"][-1])
+		near = get_close_matches(name, fields_at(schema, error["loc"][:-1]), n=1, cutoff=0.5)
+		known = _(" Did you mean {0}?").format(near[0]) if near else ""
+		return _("Unknown field {0}.").format(name[:60]) + known
+	if kind == "value_error":
+		return str(error["ctx"]["error"])
+	return error["msg"] + "."
+
+
+def fields_at(schema: type[BaseModel], loc: tuple) -> list[str]:
+	"""Return the names of the fields a schema has at a location."""
+	model = schema
+	for part in loc:
+		if isinstance(part, int):
+			continue
+		model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+		if model is None:
+			return []
+	return list(model.model_fields)
+
+
+def _model_in(annotation) -> type[BaseModel] | None:
+	"""Find the model in `Model`, `Model | None`, `list[Model]` and the like."""
+	if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+		return annotation
+	return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

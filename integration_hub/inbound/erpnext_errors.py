@@ -1,0 +1,52 @@
+"""ERPNext's refusals → the hub's errors, by the exception class where ERPNext has one."""
+
+from contextlib import contextmanager
+
+import frappe
+from frappe import _
+from frappe.utils import strip_html
+
+from erpnext.selling.doctype.sales_order.sales_order import WarehouseRequired
+from erpnext.utilities.transaction_base import UOMMustBeIntegerError
+
+from integration_hub.exceptions import BusinessRule, CreditLimitExceeded, HubError, QuantityNotWhole
+from integration_hub.exceptions import WarehouseRequired as WarehouseIsRequired
+
+
+@contextmanager
+def translated(credit_limit_of: tuple[str, str] | None = None):
+	"""Turn what ERPNext raises inside into HubErrors.
+
+	Args:
+		credit_limit_of: (customer, company) whose credit limit ERPNext may refuse for; it has no exception class.
+	"""
+	try:
+		yield
+	except HubError:
+		raise
+	except UOMMustBeIntegerError as e:
+		raise QuantityNotWhole(_text(e), pointer="/lines") from e
+	except WarehouseRequired as e:
+		raise WarehouseIsRequired(
+			_("{0}. Send a warehouse, or set the system's default.").format(_text(e)), pointer="/lines"
+		) from e
+	except (frappe.PermissionError, frappe.DocumentLockedError, frappe.TimestampMismatchError):
+		raise
+	except frappe.ValidationError as e:
+		if credit_limit_of and _is_credit_limit(e):
+			raise CreditLimitExceeded(_text(e), pointer="/customer") from e
+		raise BusinessRule(_text(e)) from e
+
+
+def _is_credit_limit(error: Exception) -> bool:
+	"""Whether `check_credit_limit` raised it: its frame is in the traceback, whatever the language of the message."""
+	traceback = error.__traceback__
+	while traceback:
+		if traceback.tb_frame.f_code.co_name == "check_credit_limit":
+			return True
+		traceback = traceback.tb_next
+	return False
+
+
+def _text(error: Exception) -> str:
+	return " ".join(strip_html(str(error)).split()).rstrip(".")

@@ -1,0 +1,187 @@
+"""Identifiers of an order's lines → Items, in a few queries however many lines there are."""
+
+import frappe
+from frappe import _
+
+from integration_hub.core import references
+from integration_hub.core.references import AlreadyBound
+from integration_hub.core.work import Work
+from integration_hub.exceptions import (
+	ItemAmbiguous,
+	ItemDisabled,
+	ItemNotSellable,
+	UnknownItem,
+	UnknownUom,
+	UomNotConvertible,
+)
+from integration_hub.schemas.orders import OrderLine
+
+ITEM_FIELDS = [
+	"name",
+	"item_name",
+	"disabled",
+	"has_variants",
+	"is_sales_item",
+	"stock_uom",
+	"is_stock_item",
+	"item_group",
+]
+
+
+def resolve(work: Work, lines: list[OrderLine]) -> list[frappe._dict]:
+	"""Return the Item (fields of ITEM_FIELDS) of each line.
+
+	Raises:
+		UnknownItem, ItemAmbiguous, ItemDisabled, ItemNotSellable: for the first line at fault.
+	"""
+	names = _Names(work.caller.name, lines)
+	wanted = [_pick(work, line, names, index) for index, line in enumerate(lines)]
+	items = _read({name for name in wanted if name})
+	for index, name in enumerate(wanted):
+		_check(items[name], f"/lines/{index}", lines[index])
+	return [items[name] for name in wanted]
+
+
+class _Names:
+	"""Item names by each kind of identifier, looked up at once."""
+
+	def __init__(self, system: str, lines: list[OrderLine]):
+		codes = {code for line in lines for code in (line.item_code, line.sku) if code}
+		self.by_code = {item.name: item.name for item in _read(codes).values()}
+		self.by_sku = self._references(system, "sku", {line.sku for line in lines if line.sku})
+		self.by_external_id = self._references(
+			system, "item", {line.item_external_id for line in lines if line.item_external_id}
+		)
+		self.by_barcode = self._barcodes({line.barcode for line in lines if line.barcode})
+
+	@staticmethod
+	def _references(system: str, object_type: str, ids: set[str]) -> dict[str, str]:
+		found = references.find_many(system, object_type, sorted(ids))
+		return {
+			external_id: reference.document_name
+			for external_id, reference in found.items()
+			if reference.state == references.LIVE and reference.document_type == "Item"
+		}
+
+	@staticmethod
+	def _barcodes(barcodes: set[str]) -> dict[str, str]:
+		if not barcodes:
+			return {}
+		rows = frappe.get_all(
+			"Item Barcode", filters={"barcode": ("in", sorted(barcodes))}, fields=["barcode", "parent"]
+		)
+		return {row.barcode: row.parent for row in rows if row.barcode in barcodes}
+
+	def of(self, line: OrderLine) -> dict[str, str]:
+		"""Return the Item each identifier of the line leads to, by the identifier's field; absent where unknown."""
+		found = {
+			"item_code": self.by_code.get(line.item_code),
+			"item_external_id": self.by_external_id.get(line.item_external_id),
+			"sku": self.by_sku.get(line.sku) or self.by_code.get(line.sku),
+			"barcode": self.by_barcode.get(line.barcode),
+		}
+		return {identifier: name for identifier, name in found.items() if name}
+
+
+def _read(names: set[str]) -> dict[str, frappe._dict]:
+	if not names:
+		return {}
+	rows = frappe.get_all("Item", filters={"name": ("in", sorted(names))}, fields=ITEM_FIELDS)
+	# The collation takes "abc" for "ABC"; an identifier is what it is, character for character.
+	return {row.name: row for row in rows if row.name in names}
+
+
+def _pick(work: Work, line: OrderLine, names: _Names, index: int) -> str:
+	found = names.of(line)
+	if len(set(found.values())) > 1:
+		listed = ", ".join(f"{identifier} → {name}" for identifier, name in found.items())
+		raise ItemAmbiguous(
+			_("The identifiers name different items: {0}.").format(listed), pointer=f"/lines/{index}"
+		)
+	return next(iter(found.values()), None) or _unknown(work, line, names, index)
+
+
+def _unknown(work: Work, line: OrderLine, names: _Names, index: int) -> str:
+	policy = work.caller.system.unknown_item_policy
+	if policy == "Use Fallback":
+		return work.caller.system.fallback_item
+	if policy == "Create":
+		return _create(work, line, names)
+	identifier = next(i for i in ("item_code", "sku", "item_external_id", "barcode") if getattr(line, i))
+	raise UnknownItem(
+		_("No item has the {0} {1}. Create the item, or bind the id to it by an External Reference.").format(
+			identifier, getattr(line, identifier)
+		),
+		pointer=f"/lines/{index}/{identifier}",
+	)
+
+
+def _create(work: Work, line: OrderLine, names: _Names) -> str:
+	"""Make an item of the line's own words; a second order that races for the same one waits and finds it."""
+	system = work.caller.system
+	code = line.item_code or line.sku or line.item_external_id or line.barcode
+	try:
+		reference = references.reserve(system.name, "sku", code, request=work.request)
+	except AlreadyBound:
+		return references.live_document(system.name, "sku", code, "Item") or code
+	item = frappe.get_doc(
+		{
+			"doctype": "Item",
+			"item_code": code,
+			"item_name": line.name or code,
+			"item_group": system.item_group,
+			"stock_uom": system.stock_uom,
+			"is_stock_item": system.new_items_are_stock,
+			"barcodes": [{"barcode": line.barcode}] if line.barcode else [],
+			"hub_system": system.name,
+			"hub_external_id": code,
+		}
+	)
+	item.flags.hub_origin = True
+	item.insert()
+	references.bind(reference, "Item", item.name)
+	if line.item_external_id:
+		references.add(system.name, "item", line.item_external_id, "Item", item.name, work.request)
+		names.by_external_id[line.item_external_id] = item.name
+	names.by_code[code] = names.by_sku[code] = item.name
+	work.made.append(("Item", item.name))
+	return item.name
+
+
+def _check(item: frappe._dict, pointer: str, line: OrderLine) -> None:
+	if item.disabled:
+		raise ItemDisabled(
+			_("Item {0} is disabled. Enable it in ERPNext, or leave the line out.").format(item.name),
+			pointer=pointer,
+		)
+	if item.has_variants:
+		raise ItemNotSellable(
+			_("Item {0} is a template; order one of its variants.").format(item.name), pointer=pointer
+		)
+	if not item.is_sales_item:
+		raise ItemNotSellable(
+			_("Item {0} is not marked for sale (“Allow Sales”).").format(item.name), pointer=pointer
+		)
+
+
+def check_uom(item: frappe._dict, uom: str, pointer: str) -> float:
+	"""Return the conversion factor from `uom` to the item's stock unit.
+
+	Raises:
+		UnknownUom, UomNotConvertible
+	"""
+	if uom == item.stock_uom:
+		return 1.0
+	if frappe.db.get_value("UOM", uom, "name") != uom:
+		raise UnknownUom(_("There is no unit {0}.").format(uom), pointer=pointer)
+	factor = frappe.db.get_value(
+		"UOM Conversion Detail", {"parent": item.name, "uom": uom}, "conversion_factor"
+	) or frappe.db.get_value("UOM Conversion Factor", {"from_uom": uom, "to_uom": item.stock_uom}, "value")
+	if not factor:
+		raise UomNotConvertible(
+			_("Item {0} is kept in {1} and has no conversion from {2}. Add it to the item's units.").format(
+				item.name, item.stock_uom, uom
+			),
+			pointer=pointer,
+		)
+	return factor

@@ -1,0 +1,415 @@
+"""Orders from outside → Sales Orders: create and cancel."""
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import add_days, cint, getdate
+
+from integration_hub import compat
+from integration_hub.core import references
+from integration_hub.core.context import Caller
+from integration_hub.core.operations import Operation
+from integration_hub.core.work import Result, Work
+from integration_hub.documents.orders import order_answer, read_order
+from integration_hub.exceptions import Fault, NotFound, StateConflict, ValidationFailed
+from integration_hub.inbound import (
+	addresses,
+	custom_fields,
+	customers,
+	items,
+	payments,
+	quotations,
+	taxes,
+	totals,
+	warehouses,
+)
+from integration_hub.inbound.erpnext_errors import translated
+from integration_hub.inbound.money import check_currency, check_decimals, exchange_rate
+from integration_hub.inbound.numbers import next_number
+from integration_hub.inbound.times import site_date
+from integration_hub.schemas.orders import (
+	OrderCancel,
+	OrderCreate,
+	OrderEnvelope,
+	OrderGet,
+	OrderLine,
+	OrderPayment,
+)
+
+DOCTYPE = "Sales Order"
+
+
+def create(work: Work) -> Result:
+	"""Place the order of `work.payload` and book its payments.
+
+	Raises:
+		HubError: what is wrong with the order, with its pointer.
+	"""
+	order: OrderCreate = work.payload
+	if order.payments:
+		work.caller.require("sales:write", "/payments")
+	doc = _build(work, order)
+	_save(work, doc, order)
+	work.made.append((DOCTYPE, doc.name))
+	for tag in order.tags:
+		doc.add_tag(tag)
+	entries = _pay(work, doc, order)
+	if entries:
+		doc.reload()
+	answer = order_answer(doc, work.caller.name, order.customer.external_id)
+	if work.request is None:
+		answer["name"] = answer["url"] = None
+	return Result(_envelope(answer, entries), (DOCTYPE, doc.name))
+
+
+def _envelope(order: dict, entries: list[Document]) -> dict:
+	if not entries:
+		return {"order": order}
+	made = [
+		{"name": entry.name, "external_id": entry.hub_external_id or None, "amount": entry.paid_amount}
+		for entry in entries
+	]
+	return {"order": order, "payments": made}
+
+
+def _build(work: Work, order: OrderCreate) -> Document:
+	"""Return the unsaved Sales Order."""
+	caller, system = work.caller, work.caller.system
+	company_currency = frappe.get_cached_value("Company", system.company, "default_currency")
+	placed = site_date(order.placed_at) if order.placed_at else getdate()
+	currency = order.currency or system.currency or company_currency
+	check_currency(currency, "/currency")
+	rate = exchange_rate(currency, company_currency, placed, order.exchange_rate, "/exchange_rate")
+	customer = customers.resolve(work, order.customer)
+	doc = frappe.new_doc(DOCTYPE)
+	doc.update(
+		{
+			"company": system.company,
+			"customer": customer,
+			"order_type": "Sales",
+			"transaction_date": placed,
+			"delivery_date": _delivery_date(order, system, placed),
+			"currency": currency,
+			"conversion_rate": rate,
+			"selling_price_list": system.price_list or None,
+			"plc_conversion_rate": rate,
+			"ignore_pricing_rule": 1,
+			"disable_rounded_total": 1,
+			"cost_center": system.cost_center or None,
+			"set_warehouse": None,
+			"po_no": order.order_number if system.order_number_as_po else None,
+			"hub_system": system.name,
+			"hub_external_id": order.external_id,
+			"hub_note": order.note,
+		}
+	)
+	if system.naming_series:
+		doc.naming_series = system.naming_series
+	_set_addresses(work, doc, order, customer)
+	_add_lines(work, doc, order)
+	taxes.apply(caller, doc, order)
+	custom_fields.apply(caller, doc, order.custom_fields, "/custom_fields")
+	if order.quotation:
+		quotations.link(work, doc, order.quotation)
+	return doc
+
+
+def _delivery_date(order: OrderCreate, system: Document, placed):
+	if not order.deliver_by:
+		return add_days(placed, cint(system.lead_time_days))
+	return _not_before(site_date(order.deliver_by), placed, "/deliver_by")
+
+
+def _not_before(deliver_by, placed, pointer: str):
+	if deliver_by < placed:
+		message = _("The delivery date {0} is before the order's date {1}.").format(deliver_by, placed)
+		raise ValidationFailed(message, errors=[Fault(pointer, message, "date_before_order")])
+	return deliver_by
+
+
+def _set_addresses(work: Work, doc: Document, order: OrderCreate, customer: str) -> None:
+	if order.billing_address:
+		doc.customer_address = addresses.resolve(
+			work, customer, order.billing_address, "Billing", "/billing_address"
+		)
+	if order.shipping_address:
+		doc.shipping_address_name = addresses.resolve(
+			work, customer, order.shipping_address, "Shipping", "/shipping_address"
+		)
+
+
+def _add_lines(work: Work, doc: Document, order: OrderCreate) -> None:
+	found = items.resolve(work, order.lines)
+	for index, (line, item) in enumerate(zip(order.lines, found, strict=True)):
+		row = doc.append("items", _line(work, doc, line, item, f"/lines/{index}"))
+		check_decimals(row, "rate", line.unit_price, f"/lines/{index}/unit_price")
+		check_decimals(row, "qty", line.quantity, f"/lines/{index}/quantity")
+		_discount(row, line, f"/lines/{index}/discount")
+		custom_fields.apply(work.caller, row, line.custom_fields, f"/lines/{index}/custom_fields")
+
+
+def _line(work: Work, doc: Document, line: OrderLine, item: frappe._dict, pointer: str) -> dict:
+	uom = line.uom or item.stock_uom
+	deliver_by = (
+		_not_before(site_date(line.deliver_by), doc.transaction_date, f"{pointer}/deliver_by")
+		if line.deliver_by
+		else doc.delivery_date
+	)
+	return {
+		"item_code": item.name,
+		"item_name": line.name or item.item_name,
+		"description": line.name or item.item_name,
+		"qty": float(line.quantity),
+		"uom": uom,
+		"stock_uom": item.stock_uom,
+		"conversion_factor": items.check_uom(item, uom, f"{pointer}/uom"),
+		"rate": float(line.unit_price),
+		# ERPNext takes a rate of 0 from the price list unless this is 0, too.
+		"price_list_rate": float(line.unit_price),
+		"warehouse": warehouses.resolve(work.caller, line.warehouse, f"{pointer}/warehouse"),
+		"delivery_date": deliver_by,
+		"item_tax_template": line.tax_template,
+		"additional_notes": line.note,
+		"hub_external_id": line.external_id,
+	}
+
+
+def _discount(row: Document, line: OrderLine, pointer: str) -> None:
+	"""Set the discount the caller gave; the rate is computed here, so that no rule of ERPNext recomputes it."""
+	if not line.discount:
+		return
+	if line.discount.amount is not None:
+		check_decimals(row, "rate", line.discount.amount, f"{pointer}/amount")
+		row.discount_amount = float(line.discount.amount)
+		row.rate = float(line.unit_price - line.discount.amount)
+		row.discount_percentage = row.discount_amount / float(line.unit_price) * 100 if line.unit_price else 0
+		return
+	row.discount_percentage = float(line.discount.percent)
+	row.rate = round(float(line.unit_price * (100 - line.discount.percent) / 100), row.precision("rate"))
+	row.discount_amount = float(line.unit_price) - row.rate
+
+
+def _save(work: Work, doc: Document, order: OrderCreate) -> None:
+	"""Insert or submit, through the totals gate; in one pass where the gate needs no decision in between."""
+	submit = cint(work.caller.system.submit_orders) if order.submit is None else order.submit
+	gate_decides = order.totals and work.caller.system.totals_policy != "Reject"
+	doc.flags.hub_origin = True
+	with translated():
+		if not gate_decides:
+			_first_save(doc, work, submit)
+			if different := totals.differences(work.caller, doc, order.totals):
+				raise totals.reject(different)
+			return
+		_first_save(doc, work, submit=False)
+		if _gate(work, doc, order) and submit:
+			_lock_bins(doc)
+			doc.submit()
+
+
+def _first_save(doc: Document, work: Work, submit: bool) -> None:
+	if submit:
+		_lock_bins(doc)
+		doc.docstatus = 1
+	doc.insert(set_name=work.reserved_name)
+
+
+def _gate(work: Work, doc: Document, order: OrderCreate) -> bool:
+	"""Accept, book the difference, or hold; True when the order may be submitted.
+
+	Raises:
+		TotalsDiffer: the difference is too large to book.
+	"""
+	different = totals.differences(work.caller, doc, order.totals)
+	if not different:
+		return True
+	if work.caller.system.totals_policy == "Hold as Draft":
+		doc.hub_held_because = _("The totals differ: {0}").format(totals.describe(different))
+		doc.save()
+		return False
+	totals.book_difference(work.caller, doc, different)
+	doc.save()
+	if still := totals.differences(work.caller, doc, order.totals):
+		raise totals.reject(still)
+	return True
+
+
+def _lock_bins(doc: Document) -> None:
+	"""Lock the Bins an order reserves from, in one order for all: ERPNext rewrites a Bin from what it read before."""
+	pairs = sorted({(row.item_code, row.warehouse) for row in doc.items if row.warehouse})
+	if pairs:
+		frappe.db.sql(
+			"""SELECT name FROM tabBin WHERE (item_code, warehouse) IN %s ORDER BY item_code, warehouse FOR UPDATE""",
+			(pairs,),
+		)
+
+
+def _pay(work: Work, doc: Document, order: OrderCreate) -> list[Document]:
+	if not order.payments:
+		return []
+	if doc.docstatus != 1:
+		_note_unbooked(doc, order.payments)
+		return []
+	with translated():
+		return [
+			payments.pay_order(work, doc, payment, f"/payments/{index}")
+			for index, payment in enumerate(order.payments)
+		]
+
+
+def _note_unbooked(doc: Document, unbooked: list[OrderPayment]) -> None:
+	"""A draft takes no payments: say so where the person who releases it looks."""
+	listed = ", ".join(f"{payment.method} {payment.amount}" for payment in unbooked)
+	note = _("Payments not booked, because the order is a draft: {0}").format(listed)
+	doc.db_set("hub_held_because", "\n".join(filter(None, (doc.hub_held_because, note))))
+
+
+def reserve_number(caller: Caller, order: OrderCreate) -> str | None:
+	"""Take the next number of the naming series in the claim's short transaction, where the system allows gaps."""
+	system = caller.system
+	if not system.reserve_numbers or order.validate_only:
+		return None
+	return next_number(DOCTYPE, system.naming_series)
+
+
+def cancel(work: Work) -> Result:
+	"""Cancel an order of which nothing is delivered, billed or paid; discard a draft.
+
+	Raises:
+		NotFound: no such order of this system.
+		StateConflict: naming the documents that stand in the way.
+	"""
+	request: OrderCancel = work.payload
+	doc = frappe.get_doc(DOCTYPE, find(work.caller, request.external_id, request.name), for_update=True)
+	if doc.docstatus != 2:
+		_check_nothing_follows(doc)
+		if request.reason:
+			doc.add_comment("Comment", request.reason)
+		with translated():
+			doc.cancel() if doc.docstatus == 1 else compat.discard(doc)
+		if doc.docstatus == 2:
+			references.tombstone(doc)
+	doc.reload()
+	return Result({"order": order_answer(doc, work.caller.name)}, (DOCTYPE, doc.name))
+
+
+def _check_nothing_follows(doc: Document) -> None:
+	following = [
+		*_linked("Delivery Note", "Delivery Note Item", {"against_sales_order": doc.name}),
+		*_linked("Sales Invoice", "Sales Invoice Item", {"sales_order": doc.name}),
+		*_linked(
+			"Payment Entry",
+			"Payment Entry Reference",
+			{"reference_doctype": DOCTYPE, "reference_name": doc.name},
+		),
+	]
+	if following:
+		listed = ", ".join(f"{_(row['doctype'])} {row['name']}" for row in following)
+		raise StateConflict(
+			_("Order {0} cannot be cancelled before these are: {1}.").format(doc.name, listed),
+			details={"documents": following},
+		)
+
+
+def _linked(doctype: str, child: str, filters: dict) -> list[dict]:
+	names = frappe.get_all(child, filters={**filters, "docstatus": ("<", 2)}, pluck="parent", distinct=True)
+	return [{"doctype": doctype, "name": name} for name in sorted(names)]
+
+
+def find(caller: Caller, external_id: str | None, name: str | None) -> str:
+	"""Return the name of a Sales Order of the caller's company, by the caller's id or by name.
+
+	Raises:
+		NotFound: there is none, or it is not the caller's to see.
+	"""
+	found = None
+	if external_id is not None:
+		reference = references.find(caller.name, "order", external_id)
+		found = reference.document_name if reference else None
+	elif frappe.db.get_value(DOCTYPE, name, "name") == name:
+		found = name
+	if not found or not frappe.has_permission(DOCTYPE, "read", found):
+		raise NotFound(_("There is no order {0}.").format(external_id if external_id is not None else name))
+	return found
+
+
+def get(caller: Caller, query: OrderGet) -> dict:
+	"""Read one order."""
+	return {"order": read_order(caller.name, find(caller, query.external_id, query.name))}
+
+
+def existing(caller: Caller, doctype: str, name: str) -> dict:
+	"""The answer for an order that was made before, under another key."""
+	return {"order": read_order(caller.name, name)}
+
+
+EXAMPLE = {
+	"external_id": "ORD-1001",
+	"order_number": "1001",
+	"placed_at": "2026-03-01T12:30:00+01:00",
+	"currency": "USD",
+	"customer": {"external_id": "C-7", "name": "Jane Doe", "email": "jane@example.com"},
+	"shipping_address": {
+		"name": "Jane Doe",
+		"line1": "969 Market",
+		"city": "San Francisco",
+		"state": "CA",
+		"postal_code": "94103",
+		"country": "US",
+	},
+	"lines": [
+		{
+			"external_id": "1",
+			"sku": "SHIRT-M",
+			"quantity": 2,
+			"unit_price": "19.90",
+			"discount": {"percent": 10},
+		}
+	],
+	"charges": [{"code": "shipping", "title": "Standard", "amount": 4.9}],
+	"taxes": [{"code": "vat", "title": "VAT 19 %", "rate": 19}],
+	"totals": {"net": 35.82, "tax": 6.81, "grand": 47.53},
+}
+
+CREATE = Operation(
+	name="orders.create",
+	summary="Place an order, exactly once",
+	schema=OrderCreate,
+	answer=OrderEnvelope,
+	handler=create,
+	scope="orders:write",
+	writes=True,
+	ledger=True,
+	status=201,
+	object_type="order",
+	external_id=lambda order: order.external_id,
+	key_parts=lambda order: [order.external_id],
+	prepare=reserve_number,
+	existing=existing,
+	example=EXAMPLE,
+)
+
+CANCEL = Operation(
+	name="orders.cancel",
+	summary="Cancel an order of which nothing is delivered, billed or paid",
+	schema=OrderCancel,
+	answer=OrderEnvelope,
+	handler=cancel,
+	scope="orders:write",
+	writes=True,
+	ledger=True,
+	external_id=lambda target: target.external_id,
+	key_parts=lambda target: (
+		["external_id", target.external_id] if target.external_id is not None else ["name", target.name]
+	),
+	example={"external_id": "ORD-1001", "reason": "The customer changed their mind"},
+)
+
+GET = Operation(
+	name="orders.get",
+	summary="Read an order by external_id or name",
+	schema=OrderGet,
+	answer=OrderEnvelope,
+	handler=get,
+	scope="orders:read",
+	example={"external_id": "ORD-1001"},
+)
