@@ -62,6 +62,11 @@ class HubError(Exception):
 		self.retry_after = retry_after
 		self.details = details or {}
 
+	@property
+	def http_status_code(self) -> int:
+		"""The status under the name Frappe's own error handler reads."""
+		return self.http_status
+
 
 class BadRequest(HubError):
 	http_status = 400

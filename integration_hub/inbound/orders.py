@@ -211,6 +211,9 @@ def _first_save(doc: Document, work: Work, submit: bool) -> None:
 		_lock_bins(doc)
 		doc.docstatus = 1
 	doc.insert(set_name=work.reserved_name)
+	if submit:
+		# ERPNext leaves the status of a new document alone, also when it is born submitted.
+		doc.db_set("status", doc.get_status()["status"], update_modified=False)
 
 
 def _gate(work: Work, doc: Document, order: OrderCreate) -> bool:
