@@ -10,7 +10,7 @@ from pathlib import Path
 
 import frappe
 from frappe.utils import getdate, nowdate
-from frappe.utils.password import get_decrypted_password
+from frappe.utils.password import get_decrypted_password, get_encryption_key
 
 COMPANY = "Hub Demo"
 ABBR = "HD"
@@ -62,6 +62,15 @@ def complete_wizard() -> None:
 			"enable_telemetry": 0,
 		}
 	)
+
+
+def make_encryption_key() -> None:
+	"""Make the site's key for secrets before the first web process runs.
+
+	Frappe makes it at first use, and v16's web workers remember a `site_config.json` without it for a minute:
+	meanwhile each would write a key of its own and make the others' secrets unreadable.
+	"""
+	get_encryption_key()
 
 
 def ours(name: str) -> str:
@@ -250,6 +259,7 @@ def main() -> None:
 	frappe.connect()
 	frappe.set_user("Administrator")
 	try:
+		make_encryption_key()
 		complete_wizard()
 		if options.action == "demo":
 			make_demo()

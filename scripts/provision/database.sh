@@ -11,9 +11,9 @@ start_service() {
 	if [[ -d /run/systemd/system ]]; then
 		systemctl start "$name"
 	elif [[ -x /etc/init.d/$name ]]; then
-		"/etc/init.d/$name" start 9>&-
+		"/etc/init.d/$name" start 3>&- 9>&-
 	else
-		setsid "$@" >"$LOG_DIR/$name.log" 2>&1 9>&- &
+		setsid "$@" >"$LOG_DIR/$name.log" 2>&1 3>&- 9>&- &
 	fi
 }
 

@@ -57,16 +57,16 @@ create_bench_user() {
 }
 
 # The environment goes along (proxies, certificate authorities); what belongs to root's home does not.
-# setpriv rather than su or runuser: it becomes the command, so a process started this way has the right pid.
-as_bench_user() {
-	(
-		cd "${WORK_DIR:-$HUB_HOME}"
-		exec setpriv --reuid="$BENCH_USER" --regid="$BENCH_USER" --init-groups \
-			env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH -u VIRTUAL_ENV -u XDG_CACHE_HOME -u XDG_CONFIG_HOME \
-			HOME="$(dirname "$HUB_HOME")" USER="$BENCH_USER" LOGNAME="$BENCH_USER" LC_ALL=C.UTF-8 \
-			PATH="${TOOL_PATH:-}$TOOLS/bench/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" "$@"
-	)
+# setpriv rather than su: it becomes the command, so that a process started this way has the pid we know.
+exec_as_bench_user() {
+	cd "${WORK_DIR:-$HUB_HOME}" || return
+	exec setpriv --reuid="$BENCH_USER" --regid="$BENCH_USER" --init-groups \
+		env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH -u VIRTUAL_ENV -u XDG_CACHE_HOME -u XDG_CONFIG_HOME \
+		HOME="$(dirname "$HUB_HOME")" USER="$BENCH_USER" LOGNAME="$BENCH_USER" LC_ALL=C.UTF-8 \
+		PATH="${TOOL_PATH:-}$TOOLS/bench/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" "$@"
 }
+
+as_bench_user() { (exec_as_bench_user "$@"); }
 
 # Another run may be installing the same things: the second waits for the first.
 # wait_for_lock NAME: held until this script ends. The descriptor is kept out of servers (see start_process).

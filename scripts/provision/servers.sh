@@ -14,7 +14,6 @@ free_port() {
 }
 
 # Away from the defaults of bench (8000, 9000, 11000, 13000), which other benches on the machine use.
-# No socket_timeout in the queue's URL: an RQ worker waits for work in one long blocking read.
 new_ports() {
 	local web
 	web=$(free_port 8100)
@@ -50,12 +49,13 @@ move_taken_ports() {
 base_url() { echo "http://127.0.0.1:$(port_of webserver_port)"; }
 
 # start_process NAME COMMAND…: in a session of its own, so that it outlives this script and can be ended as a group.
+# It must not keep our lock (9) nor our standard output (3), which a caller may be waiting to see closed.
 start_process() {
 	local name=$1
 	shift
 	# shellcheck disable=SC2016
-	WORK_DIR=$BENCH/sites as_bench_user setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' _ \
-		"$BENCH/.pids/$name" "$@" >>"$BENCH/logs/$name.log" 2>&1 </dev/null 9>&- &
+	WORK_DIR=$BENCH/sites exec_as_bench_user setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' _ \
+		"$BENCH/.pids/$name" "$@" >>"$BENCH/logs/$name.log" 2>&1 </dev/null 3>&- 9>&- &
 }
 
 # process_of FILE: the pid in it, if that process is still one of this bench (numbers are used again).
@@ -94,10 +94,16 @@ restart_redis() {
 	try 20 redis_answers "$(port_of redis_queue)"
 }
 
+# redis_url KEY: for web processes, which a Redis that accepts and never answers would else hang for ever. Not for
+# the workers: v15's RQ waits for work in a long blocking read, and quits when its URL sets a shorter limit.
+redis_url() { echo "redis://127.0.0.1:$(port_of "$1")?socket_timeout=5"; }
+
 # start_servers GUNICORN_WORKERS: everything but Redis, which runs already.
 start_servers() {
-	start_process web env HUB_SITE="$SITE" "$BENCH/env/bin/gunicorn" --bind "127.0.0.1:$(port_of webserver_port)" \
-		--workers "$1" --timeout 120 --preload --pythonpath "$BENCH/apps/$APP/scripts" wsgi:application
+	start_process web env HUB_SITE="$SITE" \
+		FRAPPE_REDIS_CACHE="$(redis_url redis_cache)" FRAPPE_REDIS_QUEUE="$(redis_url redis_queue)" \
+		"$BENCH/env/bin/gunicorn" --bind "127.0.0.1:$(port_of webserver_port)" --workers "$1" --timeout 120 --preload \
+		--pythonpath "$BENCH/apps/$APP/scripts" wsgi:application
 	start_process socketio node "$BENCH/apps/frappe/socketio.js"
 	start_process worker_1 bench worker --queue short,default,long
 	start_process worker_2 bench worker --queue short,default,long
