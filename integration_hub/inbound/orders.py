@@ -59,17 +59,15 @@ def create(work: Work) -> Result:
 	answer = order_answer(doc, work.caller.name, order.customer.external_id)
 	if work.request is None:
 		answer["name"] = answer["url"] = None
-	return Result(_envelope(answer, entries), (DOCTYPE, doc.name))
+	return Result({"order": answer, **_payments(order, entries)}, (DOCTYPE, doc.name))
 
 
-def _envelope(order: dict, entries: list[Document]) -> dict:
-	if not entries:
-		return {"order": order}
+def _payments(order: OrderCreate, entries: list[Document]) -> dict:
 	made = [
-		{"name": entry.name, "external_id": entry.hub_external_id or None, "amount": entry.paid_amount}
-		for entry in entries
+		{"name": entry.name, "external_id": payment.external_id, "amount": float(payment.amount)}
+		for entry, payment in zip(entries, order.payments, strict=False)
 	]
-	return {"order": order, "payments": made}
+	return {"payments": made} if made else {}
 
 
 def _build(work: Work, order: OrderCreate) -> Document:
@@ -213,7 +211,7 @@ def _first_save(doc: Document, work: Work, submit: bool) -> None:
 	doc.insert(set_name=work.reserved_name)
 	if submit:
 		# ERPNext leaves the status of a new document alone, also when it is born submitted.
-		doc.db_set("status", doc.get_status()["status"], update_modified=False)
+		compat.set_status(doc)
 
 
 def _gate(work: Work, doc: Document, order: OrderCreate) -> bool:

@@ -116,11 +116,13 @@ def _set_amounts(
 	def rate_of(currency: str) -> float:
 		return 1.0 if currency == _company_currency(order) else rate
 
-	entry.paid_amount = in_currency(payment.amount, entry.paid_from_account_currency)
-	entry.received_amount = in_currency(payment.amount - fee, account.account_currency)
+	# For money received, ERPNext's paid amount is what arrived; the fee is a deduction, and the order is paid in full.
+	arrived = payment.amount - fee
+	entry.paid_amount = in_currency(arrived, entry.paid_from_account_currency)
+	entry.received_amount = in_currency(arrived, account.account_currency)
 	entry.source_exchange_rate = rate_of(entry.paid_from_account_currency)
 	entry.target_exchange_rate = rate_of(account.account_currency)
-	_allocate(entry)
+	_allocate(entry, in_currency(payment.amount, entry.paid_from_account_currency))
 	if fee:
 		check_decimals(order, "grand_total", fee, f"{pointer}/fee/amount")
 		kept = account_of_charge(work.caller, payment.fee.code, f"{pointer}/fee")
@@ -135,9 +137,9 @@ def _set_amounts(
 		)
 
 
-def _allocate(entry: Document) -> None:
-	"""Allocate to the order what is still open there, never more than was paid."""
-	left = entry.paid_amount
+def _allocate(entry: Document, amount: float) -> None:
+	"""Allocate to the order what is still open there, never more than was paid; the rest stays unallocated."""
+	left = amount
 	for row in list(entry.references):
 		row.allocated_amount = min(left, row.outstanding_amount)
 		left = flt(left - row.allocated_amount, entry.precision("paid_amount"))
