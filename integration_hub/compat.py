@@ -75,6 +75,11 @@ def lost_connection(error: Exception) -> bool:
 	return code in (2006, 2013, 2055) or type(error).__name__ == "InterfaceError"
 
 
+def out_of_range(error: Exception) -> bool:
+	"""Whether the database refused a value as out of range (1264) or too long (1406)."""
+	return bool(getattr(error, "args", None)) and error.args[0] in (1264, 1406)
+
+
 def reconnect() -> None:
 	"""Open a new database connection in place of a dead one; nothing does so by itself."""
 	try:

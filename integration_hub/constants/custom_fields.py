@@ -45,10 +45,21 @@ def _tracked(anchor: str) -> list[dict]:
 
 _SALES_ORDER = [
 	{
+		"fieldname": "hub_order_number",
+		"label": "Order number of the system",
+		"fieldtype": "Data",
+		"insert_after": "hub_external_id",
+		"depends_on": "hub_order_number",
+		"search_index": 1,
+		"read_only": 1,
+		"print_hide": 1,
+		"translatable": 0,
+	},
+	{
 		"fieldname": "hub_note",
 		"label": "Note from the customer",
 		"fieldtype": "Small Text",
-		"insert_after": "hub_external_id",
+		"insert_after": "hub_order_number",
 		"depends_on": "hub_note",
 		"print_hide": 1,
 		"translatable": 0,

@@ -32,6 +32,10 @@ def create_user(system_name: str) -> Credentials:
 	"""
 	system = frappe.get_doc(DOCTYPE, system_name)
 	system.check_permission("write")
+	if not frappe.has_permission("User", "create"):
+		frappe.throw(
+			_("Only a System Manager can create users. Ask one to press Create User."), frappe.PermissionError
+		)
 	if system.user:
 		raise StateConflict(
 			_("{0} has its user {1} already. Rotate its secret instead.").format(system.title, system.user)

@@ -1,5 +1,6 @@
 """What Frappe's request hooks do for the hub: before the endpoint, at authentication, and after the answer."""
 
+import hmac
 import re
 
 from werkzeug.wrappers import Request, Response
@@ -24,6 +25,8 @@ from integration_hub.exceptions import (
 	PermissionDenied,
 )
 
+DOCTYPE = "Hub Connected System"
+
 _HUB_PATH = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.")
 _ENDPOINT = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.api\.v1\.(\w+\.\w+)/?")
 _OPEN_PATHS = ("/api/method/upload_file", "/api/v1/method/upload_file", "/api/v2/method/upload_file")
@@ -42,51 +45,36 @@ def before_request() -> None:
 def _accept_previous_secret() -> None:
 	"""Let a system in by the secret it had before a rotation, while both are valid.
 
-	Frappe knows one secret a user and would refuse the other before any auth hook runs, so the header is taken out of
-	its sight here and the user is set in `authenticate`.
+	Frappe knows one secret a user and refuses any other before an auth hook runs; so the current one is put in its place.
 	"""
 	scheme, _sep, token = frappe.request.headers.get("Authorization", "").partition(" ")
 	key, _sep, secret = token.partition(":")
 	if scheme.lower() != "token" or not secret:
 		return
-	system = frappe.db.get_value(
-		"Hub Connected System",
-		{"api_key": key, "previous_secret_valid_until": (">", _utc_now())},
-		["name", "user"],
-		as_dict=True,
+	rows = frappe.db.sql(
+		"""SELECT name, user FROM `tabHub Connected System`
+		WHERE api_key = %s AND previous_secret_valid_until > UTC_TIMESTAMP(6)""",
+		(key,),
 	)
-	if not system:
+	if not rows:
 		return
-	previous = get_decrypted_password(
-		"Hub Connected System", system.name, "previous_api_secret", raise_exception=False
-	)
-	if previous and _equal(previous, secret):
-		frappe.request.environ.pop("HTTP_AUTHORIZATION", None)
-		frappe.flags.hub_user = system.user
-
-
-def _equal(a: str, b: str) -> bool:
-	import hmac
-
-	return hmac.compare_digest(a.encode(), b.encode())
-
-
-def _utc_now():
-	return frappe.db.sql("SELECT UTC_TIMESTAMP(6)")[0][0]
+	name, user = rows[0]
+	previous = get_decrypted_password(DOCTYPE, name, "previous_api_secret", raise_exception=False)
+	if previous and hmac.compare_digest(previous.encode(), secret.encode()):
+		current = get_decrypted_password("User", user, "api_secret", raise_exception=False)
+		frappe.request.environ["HTTP_AUTHORIZATION"] = f"token {key}:{current}"
 
 
 def authenticate() -> None:
-	"""Auth hook: set the user of a previous secret, and keep a system's user to the hub's own calls.
+	"""Auth hook: keep a system's user to the hub's own calls.
 
 	Raises:
 		FrappeApiClosed: the user of a Connected System calls something else.
 	"""
-	if user := frappe.flags.pop("hub_user", None):
-		frappe.set_user(user)
 	path, user = frappe.request.path, frappe.session.user
 	if user in ("Guest", "Administrator", None, "") or _HUB_PATH.match(path) or path in _OPEN_PATHS:
 		return
-	closed = frappe.db.get_value("Hub Connected System", {"user": user, "allow_frappe_api": 0}, "name")
+	closed = frappe.db.get_value(DOCTYPE, {"user": user, "allow_frappe_api": 0}, "name")
 	if closed:
 		frappe.flags.hub_refusal = FrappeApiClosed(
 			_(

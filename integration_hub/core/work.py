@@ -428,8 +428,10 @@ def as_hub_error(error: Exception) -> HubError:
 		return PermissionDenied(_text(error) or _("The system's user lacks a permission in ERPNext."))
 	if isinstance(error, frappe.DoesNotExistError):
 		return NotFound(_text(error))
-	if isinstance(error, frappe.ValidationError):
+	if isinstance(error, (frappe.ValidationError, frappe.NameError)):
 		return BusinessRule(_text(error))
+	if compat.out_of_range(error):
+		return BusinessRule(_("A number or text is larger than ERPNext can store. Send a smaller one."))
 	internal = InternalError(_("Something went wrong here; it is on record."))
 	internal.__cause__ = error
 	return internal

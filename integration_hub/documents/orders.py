@@ -33,7 +33,7 @@ def order_answer(doc: Document, system: str, customer_external_id: str | None = 
 	return {
 		"name": doc.name,
 		"external_id": doc.hub_external_id if doc.hub_system == system else None,
-		"order_number": doc.po_no or None,
+		"order_number": doc.hub_order_number or doc.po_no or None,
 		"docstatus": int(doc.docstatus),
 		"status": doc.status,
 		"customer": {"name": doc.customer, "external_id": customer_external_id or _customer_id(doc, system)},

@@ -14,12 +14,8 @@ from integration_hub.exceptions import WarehouseRequired as WarehouseIsRequired
 
 
 @contextmanager
-def translated(credit_limit_of: tuple[str, str] | None = None):
-	"""Turn what ERPNext raises inside into HubErrors.
-
-	Args:
-		credit_limit_of: (customer, company) whose credit limit ERPNext may refuse for; it has no exception class.
-	"""
+def translated():
+	"""Turn what ERPNext raises inside into HubErrors."""
 	try:
 		yield
 	except HubError:
@@ -33,7 +29,7 @@ def translated(credit_limit_of: tuple[str, str] | None = None):
 	except (frappe.PermissionError, frappe.DocumentLockedError, frappe.TimestampMismatchError):
 		raise
 	except frappe.ValidationError as e:
-		if credit_limit_of and _is_credit_limit(e):
+		if _is_credit_limit(e):
 			raise CreditLimitExceeded(_text(e), pointer="/customer") from e
 		raise BusinessRule(_text(e)) from e
 

@@ -1,5 +1,7 @@
 """Identifiers of an order's lines → Items, in a few queries however many lines there are."""
 
+from decimal import Decimal
+
 import frappe
 from frappe import _
 
@@ -10,6 +12,7 @@ from integration_hub.exceptions import (
 	ItemAmbiguous,
 	ItemDisabled,
 	ItemNotSellable,
+	QuantityNotWhole,
 	UnknownItem,
 	UnknownUom,
 	UomNotConvertible,
@@ -185,3 +188,12 @@ def check_uom(item: frappe._dict, uom: str, pointer: str) -> float:
 			pointer=pointer,
 		)
 	return factor
+
+
+def check_whole(uom: str, quantity: Decimal, pointer: str) -> None:
+	"""Raise QuantityNotWhole when the unit is counted, not measured."""
+	if quantity != int(quantity) and frappe.get_cached_value("UOM", uom, "must_be_whole_number"):
+		raise QuantityNotWhole(
+			_("{0} is no whole number, and {1} takes whole numbers only.").format(quantity, uom),
+			pointer=pointer,
+		)

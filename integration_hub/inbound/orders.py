@@ -1,9 +1,11 @@
 """Orders from outside → Sales Orders: create and cancel."""
 
+from decimal import Decimal
+
 import frappe
 from frappe import _
 from frappe.model.document import Document
-from frappe.utils import add_days, cint, getdate
+from frappe.utils import add_days, cint, flt, getdate
 
 from integration_hub import compat
 from integration_hub.core import references
@@ -37,6 +39,8 @@ from integration_hub.schemas.orders import (
 )
 
 DOCTYPE = "Sales Order"
+# Room for taxes and charges on top of the lines: half of what decimal(21,9) keeps.
+MAX_AMOUNT = Decimal("500000000000")
 
 
 def create(work: Work) -> Result:
@@ -98,6 +102,7 @@ def _build(work: Work, order: OrderCreate) -> Document:
 			"po_no": order.order_number if system.order_number_as_po else None,
 			"hub_system": system.name,
 			"hub_external_id": order.external_id,
+			"hub_order_number": order.order_number,
 			"hub_note": order.note,
 		}
 	)
@@ -140,10 +145,19 @@ def _add_lines(work: Work, doc: Document, order: OrderCreate) -> None:
 	found = items.resolve(work, order.lines)
 	for index, (line, item) in enumerate(zip(order.lines, found, strict=True)):
 		row = doc.append("items", _line(work, doc, line, item, f"/lines/{index}"))
+		items.check_whole(row.uom, line.quantity, f"/lines/{index}/quantity")
+		_check_amount(line.quantity * line.unit_price * Decimal(str(doc.conversion_rate)), f"/lines/{index}")
 		check_decimals(row, "rate", line.unit_price, f"/lines/{index}/unit_price")
 		check_decimals(row, "qty", line.quantity, f"/lines/{index}/quantity")
 		_discount(row, line, f"/lines/{index}/discount")
 		custom_fields.apply(work.caller, row, line.custom_fields, f"/lines/{index}/custom_fields")
+
+
+def _check_amount(amount: Decimal, pointer: str) -> None:
+	"""Refuse what the product of two numbers in range makes larger than the database keeps."""
+	if amount > MAX_AMOUNT:
+		message = _("Quantity times price, in the company's currency, is larger than ERPNext can store.")
+		raise ValidationFailed(message, errors=[Fault(pointer, message, "out_of_range")])
 
 
 def _line(work: Work, doc: Document, line: OrderLine, item: frappe._dict, pointer: str) -> dict:
@@ -166,7 +180,7 @@ def _line(work: Work, doc: Document, line: OrderLine, item: frappe._dict, pointe
 		"price_list_rate": float(line.unit_price),
 		"warehouse": warehouses.resolve(work.caller, line.warehouse, f"{pointer}/warehouse"),
 		"delivery_date": deliver_by,
-		"item_tax_template": line.tax_template,
+		"item_tax_template": taxes.item_template(work.caller, line.tax_template, f"{pointer}/tax_template"),
 		"additional_notes": line.note,
 		"hub_external_id": line.external_id,
 	}
@@ -183,7 +197,7 @@ def _discount(row: Document, line: OrderLine, pointer: str) -> None:
 		row.discount_percentage = row.discount_amount / float(line.unit_price) * 100 if line.unit_price else 0
 		return
 	row.discount_percentage = float(line.discount.percent)
-	row.rate = round(float(line.unit_price * (100 - line.discount.percent) / 100), row.precision("rate"))
+	row.rate = flt(float(line.unit_price * (100 - line.discount.percent) / 100), row.precision("rate"))
 	row.discount_amount = float(line.unit_price) - row.rate
 
 

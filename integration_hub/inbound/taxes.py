@@ -62,6 +62,23 @@ def _check_template(caller: Caller, template: str) -> None:
 		)
 
 
+def item_template(caller: Caller, template: str | None, pointer: str) -> str | None:
+	"""Return the name of a line's Item Tax Template.
+
+	Raises:
+		UnknownTaxTemplate
+	"""
+	if template is None:
+		return None
+	found = frappe.db.get_value("Item Tax Template", template, ["name", "company", "disabled"], as_dict=True)
+	if not found or found.name != template or found.company != caller.system.company or found.disabled:
+		raise UnknownTaxTemplate(
+			_("{0} has no enabled Item Tax Template {1}.").format(caller.system.company, template),
+			pointer=pointer,
+		)
+	return template
+
+
 def _tax_row(caller: Caller, doc: Document, tax: Tax, pointer: str) -> dict:
 	mapped = next((row for row in caller.system.tax_map if row.tax_code == tax.code), None)
 	if not mapped:

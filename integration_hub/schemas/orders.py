@@ -19,6 +19,7 @@ from integration_hub.schemas.values import (
 	Quantity,
 	Scalar,
 	SignedAmount,
+	Tag,
 	Text,
 	Time,
 	WriteModel,
@@ -231,7 +232,7 @@ class OrderCreate(WriteModel):
 	payments: list[OrderPayment] = Field(default_factory=list, max_length=100)
 	quotation: Target | None = None
 	note: Text | None = None
-	tags: list[Name] = Field(default_factory=list, max_length=50)
+	tags: list[Tag] = Field(default_factory=list, max_length=50)
 	custom_fields: dict[str, Scalar] = Field(default_factory=dict)
 	submit: bool | None = Field(None, description="Default: the system's")
 

@@ -107,6 +107,12 @@ def _identifier(text: str) -> str:
 	return text
 
 
+def _tag(text: str) -> str:
+	if "," in text:
+		raise PydanticCustomError("text_not_storable", "A tag takes no comma")
+	return _name(text)
+
+
 def _only_text(value: Any) -> Any:
 	if not isinstance(value, str):
 		raise PydanticCustomError("string_type", "Send a string")
@@ -160,6 +166,7 @@ Percent = Annotated[Amount, Field(le=100)]
 _Text = Annotated[str, BeforeValidator(_only_text)]
 ExternalId = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_identifier)]
 Name = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_name)]
+Tag = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_tag)]
 Code = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_identifier)]
 Line = Annotated[_Text, StringConstraints(max_length=140), AfterValidator(_one_line)]
 Text = Annotated[_Text, StringConstraints(max_length=5_000), AfterValidator(storable)]

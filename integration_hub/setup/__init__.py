@@ -2,9 +2,12 @@
 
 import frappe
 from frappe.custom.doctype.custom_field.custom_field import create_custom_fields
+from frappe.permissions import add_permission, reset_perms
 
 from integration_hub.constants.custom_fields import CUSTOM_FIELDS, MODULE
 from integration_hub.constants.roles import ROLES
+
+LOG = "Integration Request"
 
 # Indexes that the due look-up and retention need: table → columns of each.
 INDEXES = {
@@ -17,6 +20,7 @@ def make() -> None:
 	"""Bring the site to what this version of the app needs."""
 	_make_roles()
 	_make_custom_fields()
+	_make_permissions()
 	_make_defaults()
 	for doctype, indexes in INDEXES.items():
 		for columns in indexes:
@@ -30,6 +34,7 @@ def remove() -> None:
 	frappe.db.delete("Custom Field", {"module": MODULE})
 	for doctype in CUSTOM_FIELDS:
 		frappe.clear_cache(doctype=doctype)
+	_remove_permissions()
 	for role in ROLES:
 		frappe.delete_doc("Role", role, ignore_missing=True, force=True)
 
@@ -47,6 +52,35 @@ def _make_custom_fields() -> None:
 		doctype: [{**field, "module": MODULE} for field in rows] for doctype, rows in CUSTOM_FIELDS.items()
 	}
 	create_custom_fields(fields, ignore_validate=True)
+
+
+def _make_permissions() -> None:
+	"""Let the people who use the hub read its log."""
+	for role in ROLES:
+		if not frappe.db.exists("Custom DocPerm", {"parent": LOG, "role": role}):
+			add_permission(LOG, role)
+
+
+def _remove_permissions() -> None:
+	"""Take the roles' permissions away; where nothing but copies of the standard ones is left, those as well."""
+	frappe.db.delete("Custom DocPerm", {"role": ("in", ROLES)})
+	columns = [
+		"role",
+		"permlevel",
+		"read",
+		"write",
+		"create",
+		"delete",
+		"report",
+		"export",
+		"share",
+		"print",
+		"email",
+	]
+	left = frappe.get_all("Custom DocPerm", filters={"parent": LOG}, fields=columns, order_by="role")
+	standard = frappe.get_all("DocPerm", filters={"parent": LOG}, fields=columns, order_by="role")
+	if left == standard:
+		reset_perms(LOG)
 
 
 def _make_defaults() -> None:
