@@ -1,0 +1,48 @@
+"""`bench --site S integration-hub …`: commands for people who build the hub or run it."""
+
+import json
+from pathlib import Path
+
+import click
+
+import frappe
+from frappe.commands import get_site, pass_context
+
+
+@click.group("integration-hub")
+def integration_hub() -> None:
+	"""Commands of Integration Hub."""
+
+
+@integration_hub.command("openapi")
+@click.option(
+	"--out",
+	type=click.Path(dir_okay=False, path_type=Path),
+	help="File to write; a relative path starts at the app's own directory. Without it: standard output.",
+)
+@pass_context
+def openapi(context, out: Path | None) -> None:
+	"""Write the OpenAPI description of the API as JSON."""
+	frappe.init(get_site(context))
+	frappe.connect()
+	try:
+		text = _render()
+	finally:
+		frappe.destroy()
+	if out is None:
+		click.echo(text, nl=False)
+		return
+	# bench changes to its `sites` directory first, so a relative path cannot start where the person is.
+	target = Path(frappe.get_app_source_path("integration_hub")) / out
+	target.write_text(text, encoding="utf-8")
+	click.echo(f"Written to {target}")
+
+
+def _render() -> str:
+	"""Return the description as `docs/openapi.json` holds it."""
+	from integration_hub.openapi.builder import build
+
+	return json.dumps(build(), indent=1, sort_keys=False, ensure_ascii=False) + "\n"
+
+
+commands = [integration_hub]
