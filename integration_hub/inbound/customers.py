@@ -141,6 +141,9 @@ def _create_once(work: Work, customer: Customer) -> str:
 	if not customer.name:
 		message = _("A new customer needs a name.")
 		raise ValidationFailed(message, errors=[Fault(POINTER + "/name", message, "missing")])
+	if "<" in customer.name or ">" in customer.name:
+		message = _("ERPNext takes no < or > in the name of a customer.")
+		raise ValidationFailed(message, errors=[Fault(POINTER + "/name", message, "text_not_storable")])
 	key = _identity(customer)
 	try:
 		reference = references.reserve(work.caller.name, "customer", key, request=work.request)

@@ -29,9 +29,10 @@ run_database() {
 	try 60 database_answers
 }
 
+speaks_utf8mb4() { [[ $(sql_as_root 'SELECT @@character_set_server') == utf8mb4 ]]; }
+
 # Debian and Ubuntu ship utf8mb4; a MariaDB set up otherwise is told so, now and at its next start.
-ensure_utf8mb4() {
-	[[ $(sql_as_root 'SELECT @@character_set_server') == utf8mb4 ]] && return
+set_utf8mb4() {
 	printf '[mysqld]\ncharacter-set-server = utf8mb4\ncollation-server = utf8mb4_unicode_ci\n' \
 		>/etc/mysql/mariadb.conf.d/90-integration-hub.cnf
 	sql_as_root "SET GLOBAL character_set_server = 'utf8mb4'; SET GLOBAL collation_server = 'utf8mb4_unicode_ci'"
@@ -52,11 +53,12 @@ create_database_admin() {
 start_database() {
 	DATABASE_ACCOUNT=$HUB_HOME/database.cnf
 	database_answers >/dev/null 2>&1 || step "Starting MariaDB" \
-		"See /var/log/mysql and 'journalctl -u mariadb'; the disk may be full or another server may hold port 3306." run_database
+		"See /var/log/mysql and 'journalctl -u mariadb': the disk may be full, or another server holds port 3306." run_database
 	if ! sql_as_admin 'SELECT 1' >/dev/null 2>&1; then
 		step "Creating a MariaDB account for sites" \
-			"Root of this system must be let in by 'mariadb': by unix socket, or with a password in /root/.my.cnf." create_database_admin
+			"Let root of this system in, by unix socket or with a password in /root/.my.cnf: try 'mariadb' as root." create_database_admin
+		speaks_utf8mb4 || step "Setting MariaDB's character set to utf8mb4" \
+			"Set character-set-server = utf8mb4 in MariaDB's configuration." set_utf8mb4
 	fi
-	step "Checking MariaDB's character set" "Set character-set-server = utf8mb4 in MariaDB's configuration." ensure_utf8mb4
 	DATABASE_PASSWORD=$(sed -n 's/^password=//p' "$DATABASE_ACCOUNT")
 }

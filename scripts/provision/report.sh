@@ -9,6 +9,9 @@ STEP_NUMBER=0
 
 progress_to_stderr() { exec 3>&2; }
 
+# Logs are kept when something failed.
+remove_logs() { rm -rf "$LOG_DIR"; }
+
 say() { printf '%s\n' "$*" >&3; }
 
 elapsed() { printf '[%3d s]' "$SECONDS"; }
