@@ -7,6 +7,7 @@ from frappe import _
 from frappe.utils.password import get_decrypted_password, remove_encrypted_password, set_encrypted_password
 
 from integration_hub.constants.scopes import ITEM_CREATOR_ROLE, SCOPES
+from integration_hub.core import sql
 from integration_hub.exceptions import StateConflict
 
 DOCTYPE = "Hub Connected System"
@@ -73,7 +74,7 @@ def rotate(system_name: str, overlap_hours: float = 24) -> Credentials:
 	key = system.api_key or frappe.generate_hash(length=15)
 	secret = _new_secret(system.user)
 	frappe.db.set_value("User", system.user, "api_key", key)
-	frappe.db.sql(
+	sql.run(
 		"""UPDATE `tabHub Connected System` SET api_key = %s, secret_rotated_on = %s,
 			previous_secret_valid_until = IF(%s, UTC_TIMESTAMP(6) + INTERVAL %s SECOND, NULL) WHERE name = %s""",
 		(key, frappe.utils.now(), bool(previous and overlap_hours), int(overlap_hours * 3600), system.name),

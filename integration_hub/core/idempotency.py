@@ -12,6 +12,7 @@ import frappe
 from frappe.utils import now
 
 from integration_hub.constants import statuses as S
+from integration_hub.core import sql
 from integration_hub.core.payload import digest
 
 DOCTYPE = "Hub Request"
@@ -97,12 +98,12 @@ _ROW = """SELECT name, status, fingerprint, attempt_no, http_status, answer, res
 
 def find(key: str) -> Row | None:
 	"""Read a row by its key's hash, without locking it."""
-	return _row(frappe.db.sql(_ROW + "WHERE key_hash = %s", (key,), as_dict=True))
+	return _row(sql.run(_ROW + "WHERE key_hash = %s", (key,), as_dict=True))
 
 
 def read(name: str) -> Row | None:
 	"""Read a row by name, without locking it."""
-	return _row(frappe.db.sql(_ROW + "WHERE name = %s", (name,), as_dict=True))
+	return _row(sql.run(_ROW + "WHERE name = %s", (name,), as_dict=True))
 
 
 def _row(rows: list[dict]) -> Row | None:
@@ -118,7 +119,7 @@ def insert(new: NewRequest) -> Claim:
 		the database's duplicate-key, lock-timeout or deadlock error when another call has the key: roll back, read again.
 	"""
 	name, user, timestamp = frappe.generate_hash(length=16), frappe.session.user, now()
-	frappe.db.sql(
+	sql.run(
 		"""SET STATEMENT innodb_lock_wait_timeout=2 FOR
 		INSERT INTO `tabHub Request`
 			(name, creation, modified, owner, modified_by, docstatus, idx, system, operation, key_hash, fingerprint,
@@ -160,7 +161,7 @@ def run_again(row: Row, new: NewRequest | None = None) -> Claim | None:
 
 def take_over(row: Row) -> Claim | None:
 	"""Take a row whose worker died: its lease is over and nobody holds its lock. The caller commits."""
-	free = frappe.db.sql(
+	free = sql.run(
 		"""SELECT name FROM `tabHub Request` WHERE name = %s AND attempt_no = %s AND status = %s
 		AND lease_until < UTC_TIMESTAMP(6) FOR UPDATE SKIP LOCKED""",
 		(row.name, row.attempt_no, S.PROCESSING),
@@ -183,7 +184,7 @@ def _supersede(row: Row, new: NewRequest) -> None:
 	payload, earlier = frappe.db.get_value(DOCTYPE, row.name, ["payload", "superseded_payloads"])
 	superseded = json.loads(earlier or "[]")
 	superseded.append({"fingerprint": row.fingerprint, "replaced_at": now(), "payload": payload})
-	frappe.db.sql(
+	sql.run(
 		"""UPDATE `tabHub Request` SET payload = %s, fingerprint = %s, superseded_payloads = %s, request_id = %s
 		WHERE name = %s""",
 		(new.payload, new.fingerprint, json.dumps(superseded, indent=1), new.request_id, row.name),
@@ -192,9 +193,7 @@ def _supersede(row: Row, new: NewRequest) -> None:
 
 def keep_reserved_name(claim: Claim, reserved_name: str) -> Claim:
 	"""Keep a reserved document number on the row, for this attempt and later ones."""
-	frappe.db.sql(
-		"UPDATE `tabHub Request` SET reserved_name = %s WHERE name = %s", (reserved_name, claim.name)
-	)
+	sql.run("UPDATE `tabHub Request` SET reserved_name = %s WHERE name = %s", (reserved_name, claim.name))
 	return Claim(claim.name, claim.attempt_no, reserved_name)
 
 
@@ -271,14 +270,12 @@ def fail(
 
 def count_replay(name: str) -> None:
 	"""Count a replayed answer; it leaves no row of its own."""
-	frappe.db.sql("UPDATE `tabHub Request` SET replay_count = replay_count + 1 WHERE name = %s", (name,))
+	sql.run("UPDATE `tabHub Request` SET replay_count = replay_count + 1 WHERE name = %s", (name,))
 
 
 def token_stands(name: str, token: str) -> bool:
 	"""Whether a transaction's token was committed although its work did not finish."""
-	return bool(
-		frappe.db.sql("SELECT 1 FROM `tabHub Request` WHERE name = %s AND txn_token = %s", (name, token))
-	)
+	return bool(sql.run("SELECT 1 FROM `tabHub Request` WHERE name = %s AND txn_token = %s", (name, token)))
 
 
 def queue(name: str, by: str) -> bool:
@@ -302,7 +299,7 @@ def dismiss(name: str, by: str, reason: str) -> bool:
 
 def due(limit: int = 50) -> list[str]:
 	"""Names of rows to work on, oldest first; no locks (a ranged FOR UPDATE would block every INSERT)."""
-	return frappe.db.sql(
+	return sql.run(
 		"""SELECT r.name FROM `tabHub Request` r JOIN `tabHub Connected System` s ON s.name = r.system AND s.paused = 0
 		WHERE (r.status IN (%s, %s) AND r.next_attempt_at <= UTC_TIMESTAMP(6))
 			OR (r.status = %s AND r.lease_until < UTC_TIMESTAMP(6))
@@ -314,7 +311,7 @@ def due(limit: int = 50) -> list[str]:
 
 def claim_due(name: str) -> Claim | None:
 	"""Claim one due row by its primary key; None: locked or done by another worker."""
-	locked = frappe.db.sql(
+	locked = sql.run(
 		"SELECT name FROM `tabHub Request` WHERE name = %s FOR UPDATE SKIP LOCKED", (name,), pluck=True
 	)
 	row = read(name) if locked else None
@@ -327,5 +324,4 @@ def claim_due(name: str) -> Claim | None:
 
 def _update(query: str, values: tuple) -> bool:
 	"""Run a guarded UPDATE; True when it changed exactly one row."""
-	frappe.db.sql(query, values)
-	return frappe.db._cursor.rowcount == 1
+	return sql.changes(query, values) == 1

@@ -13,7 +13,7 @@ import frappe
 from frappe import _
 
 from integration_hub.constants import headers
-from integration_hub.core import context, idempotency, operations, rate_limit, request_log
+from integration_hub.core import context, idempotency, operations, rate_limit, request_log, sql
 from integration_hub.core import work as works
 from integration_hub.core.call import Call, request_id_of
 from integration_hub.core.idempotency import Claim, NewRequest, Row, Verdict
@@ -65,7 +65,7 @@ def _read(call: Call) -> Response:
 	response = _direct(call, payload)
 	if call.caller.system.log_reads:
 		_log(call, response.status_code)
-		frappe.db.commit()
+		sql.commit()
 	return response
 
 
@@ -129,7 +129,7 @@ def claim(call: Call, work: Work, new: NewRequest) -> Claim | Row:
 		frappe.db.rollback()
 		try:
 			claimed = _claim_once(call, work, new)
-			frappe.db.commit()
+			sql.commit()
 		except (frappe.QueryTimeoutError, frappe.QueryDeadlockError):
 			continue
 		except Exception as e:
@@ -181,7 +181,7 @@ def _in_progress() -> RequestInProgress:
 def _replay(call: Call, row: Row) -> Response:
 	call.hub_request = row.name
 	idempotency.count_replay(row.name)
-	frappe.db.commit()
+	sql.commit()
 	return call.answer(row.answer, row.http_status, **{headers.REPLAYED: "true"})
 
 
@@ -193,7 +193,7 @@ def turn_away(call: Call, error: HubError) -> Response:
 			rate_limit.count("hub:strangers", window=86_400)
 		elif call.hub_request is None and not isinstance(error, RequestInProgress):
 			_log(call, error.http_status, error)
-			frappe.db.commit()
+			sql.commit()
 	except Exception:
 		frappe.logger("integration_hub").exception("A refused call could not be logged")
 	return call.refuse(error)

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import frappe
 from frappe import _
 
-from integration_hub.core import context, idempotency, operations
+from integration_hub.core import context, idempotency, operations, sql
 from integration_hub.core import work as works
 from integration_hub.core.idempotency import Claim
 from integration_hub.core.payload import parse
@@ -40,15 +40,16 @@ def run(claim: Claim) -> Answer:
 	)
 	caller = context.from_system(row.system)
 	operation = operations.get(row.operation)
-	work = Work(operation, caller, None, row.fingerprint, row.request_id, request=claim.name)
 	try:
 		context.check_enabled(caller)
-		work.payload = validate(operation.schema, parse((row.payload or "").encode()))
+		payload = validate(operation.schema, parse((row.payload or "").encode()))
 	except HubError as error:
-		works.record_failure(work, claim, error)
+		works.record_failure(
+			Work(operation, caller, None, row.fingerprint, row.request_id, claim.name), claim, error
+		)
 		raise
 	with context.acting_as(caller):
-		return works.run(work, claim)
+		return works.run(Work(operation, caller, payload, row.fingerprint, row.request_id), claim)
 
 
 def run_now(name: str) -> Answer:
@@ -66,7 +67,7 @@ def run_now(name: str) -> Answer:
 		claim = idempotency.run_again(row)
 	elif verdict is idempotency.Verdict.TAKE_OVER:
 		claim = idempotency.take_over(row)
-	frappe.db.commit()
+	sql.commit()
 	if claim is None:
 		raise StateConflict(
 			_("Request {0} is {1}; only a failed or waiting one can be retried.").format(name, row.status)
@@ -92,7 +93,7 @@ def _drain_one(name: str) -> bool:
 	"""Claim and run one row; False when another worker has it."""
 	frappe.db.rollback()
 	claim = idempotency.claim_due(name)
-	frappe.db.commit()
+	sql.commit()
 	if claim is None:
 		return False
 	try:
@@ -107,7 +108,7 @@ def _drain_one(name: str) -> bool:
 			reference_doctype="Hub Request",
 			reference_name=name,
 		)
-		frappe.db.commit()
+		sql.commit()
 	return True
 
 

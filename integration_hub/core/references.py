@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import frappe
 from frappe import _
 
+from integration_hub.core import sql
 from integration_hub.core.payload import digest
 from integration_hub.exceptions import ReferenceBusy
 
@@ -100,7 +101,7 @@ def reserve(
 	user = frappe.session.user
 	now = frappe.utils.now()
 	try:
-		frappe.db.sql(
+		sql.run(
 			"""SET STATEMENT innodb_lock_wait_timeout=2 FOR
 			INSERT INTO `tabHub External Reference`
 				(name, creation, modified, owner, modified_by, docstatus, idx,
@@ -134,7 +135,7 @@ def reserve(
 
 def bind(reference: str, doctype: str, name: str) -> None:
 	"""Bind a reserved Reference to its document."""
-	frappe.db.sql(
+	sql.run(
 		"""UPDATE `tabHub External Reference` SET document_type = %s, document_name = %s, state = %s WHERE name = %s""",
 		(doctype, name, LIVE, reference),
 	)
@@ -142,12 +143,12 @@ def bind(reference: str, doctype: str, name: str) -> None:
 
 def take_over_tombstone(reference: Reference, *, request: str | None, fingerprint: str | None) -> bool:
 	"""Reserve the id of a cancelled or deleted document again; False when another call was faster."""
-	frappe.db.sql(
+	changed = sql.changes(
 		"""UPDATE `tabHub External Reference`
 		SET state = %s, document_name = NULL, request = %s, fingerprint = %s WHERE name = %s AND state = %s""",
 		(RESERVED, request, fingerprint, reference.name, TOMBSTONE),
 	)
-	return frappe.db._cursor.rowcount == 1
+	return changed == 1
 
 
 def add(
@@ -163,7 +164,7 @@ def add(
 
 def follow_rename(doc, method: str, old: str, new: str, merge: bool = False) -> None:
 	"""Doc event `after_rename`: References follow a renamed or merged document."""
-	frappe.db.sql(
+	sql.run(
 		"""UPDATE `tabHub External Reference` SET document_name = %s WHERE document_type = %s AND document_name = %s""",
 		(new, doc.doctype, old),
 	)
@@ -171,7 +172,7 @@ def follow_rename(doc, method: str, old: str, new: str, merge: bool = False) -> 
 
 def tombstone(doc, method: str | None = None) -> None:
 	"""Doc event `on_cancel` and `after_delete`: the ids stay taken."""
-	frappe.db.sql(
+	sql.run(
 		"""UPDATE `tabHub External Reference` SET state = %s WHERE document_type = %s AND document_name = %s""",
 		(TOMBSTONE, doc.doctype, doc.name),
 	)
@@ -180,7 +181,7 @@ def tombstone(doc, method: str | None = None) -> None:
 def follow_amendment(doc, method: str | None = None) -> None:
 	"""Doc event `after_insert`: the ids of a cancelled document move to its amendment."""
 	if doc.get("amended_from"):
-		frappe.db.sql(
+		sql.run(
 			"""UPDATE `tabHub External Reference` SET document_name = %s, state = %s
 			WHERE document_type = %s AND document_name = %s""",
 			(doc.name, LIVE, doc.doctype, doc.amended_from),

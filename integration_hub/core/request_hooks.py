@@ -11,7 +11,7 @@ from frappe.auth import HTTPRequest, validate_auth
 from frappe.utils.password import get_decrypted_password
 
 from integration_hub.constants import headers
-from integration_hub.core import context, intake, operations
+from integration_hub.core import context, intake, operations, sql
 from integration_hub.core.call import Call, request_id_of
 from integration_hub.core.payload import parse
 from integration_hub.exceptions import (
@@ -51,7 +51,7 @@ def _accept_previous_secret() -> None:
 	key, _sep, secret = token.partition(":")
 	if scheme.lower() != "token" or not secret:
 		return
-	rows = frappe.db.sql(
+	rows = sql.run(
 		"""SELECT name, user FROM `tabHub Connected System`
 		WHERE api_key = %s AND previous_secret_valid_until > UTC_TIMESTAMP(6)""",
 		(key,),

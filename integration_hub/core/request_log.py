@@ -3,7 +3,7 @@
 import frappe
 from frappe.utils import cint, now
 
-from integration_hub.core import rate_limit
+from integration_hub.core import rate_limit, sql
 from integration_hub.core.redaction import redact
 
 DOCTYPE = "Integration Request"
@@ -88,7 +88,7 @@ def write(
 	)
 	columns = ", ".join(f"`{column}`" for column in _COLUMNS)
 	marks = ", ".join(["%s"] * len(values))
-	frappe.db.sql(f"INSERT INTO `tabIntegration Request` ({columns}) VALUES ({marks})", values)
+	sql.run(f"INSERT INTO `tabIntegration Request` ({columns}) VALUES ({marks})", values)
 	return name
 
 
@@ -102,11 +102,11 @@ def turned_away(*, system: str, **row) -> None:
 		write(system=system, **row)
 		return
 	overflow = f"refused-{system}-{frappe.utils.now_datetime():%Y%m%d%H%M}"[:140]
-	frappe.db.sql(
+	counted = sql.changes(
 		"UPDATE `tabIntegration Request` SET hub_count = hub_count + 1, modified = %s WHERE name = %s",
 		(now(), overflow),
 	)
-	if not frappe.db._cursor.rowcount:
+	if not counted:
 		try:
 			write(system=system, name=overflow, **row)
 		except Exception as e:

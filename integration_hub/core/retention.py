@@ -4,6 +4,7 @@ import frappe
 from frappe.utils import add_days, cint, now_datetime
 
 from integration_hub.constants import statuses as S
+from integration_hub.core import sql
 
 BATCH = 1_000
 
@@ -34,7 +35,6 @@ def remove_requests(days: int) -> None:
 
 
 def _batch(query: str, days: int) -> int:
-	frappe.db.sql(query, (S.COMPLETED, S.CANCELLED, add_days(now_datetime(), -days), BATCH))
-	changed = frappe.db._cursor.rowcount
-	frappe.db.commit()
+	changed = sql.changes(query, (S.COMPLETED, S.CANCELLED, add_days(now_datetime(), -days), BATCH))
+	sql.commit()
 	return changed

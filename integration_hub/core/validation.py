@@ -27,8 +27,10 @@ def validate(schema: type[BaseModel], data: dict, *, query: bool = False) -> Bas
 	except PydanticError as e:
 		faults = [_fault(schema, error, query) for error in e.errors(include_url=False)[:MAX_FAULTS]]
 	first = faults[0]
-	more = _(" ({0} faults in all)").format(len(faults)) if len(faults) > 1 else ""
-	raise ValidationFailed(f"{first.pointer or '/'}: {first.message}{more}", errors=faults)
+	message = f"{first.pointer or '/'}: {first.message}"
+	if len(faults) > 1:
+		message = f"{message} {_('({0} faults in all)').format(len(faults))}"
+	raise ValidationFailed(message, errors=faults)
 
 
 def pointer(loc: tuple) -> str:
@@ -53,8 +55,8 @@ def _message(schema: type[BaseModel], error: dict) -> str:
 	if kind == "extra_forbidden":
 		name = str(error["loc"][-1])
 		near = get_close_matches(name, fields_at(schema, error["loc"][:-1]), n=1, cutoff=0.5)
-		known = _(" Did you mean {0}?").format(near[0]) if near else ""
-		return _("Unknown field {0}.").format(name[:60]) + known
+		unknown = _("Unknown field {0}.").format(name[:60])
+		return f"{unknown} {_('Did you mean {0}?').format(near[0])}" if near else unknown
 	if kind == "value_error":
 		return str(error["ctx"]["error"])
 	return error["msg"] + "."

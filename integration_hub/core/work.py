@@ -16,7 +16,7 @@ from frappe import _
 from frappe.utils import strip_html
 
 from integration_hub import compat
-from integration_hub.core import idempotency, references, request_log, retry
+from integration_hub.core import idempotency, references, request_log, retry, sql
 from integration_hub.core.context import Caller
 from integration_hub.core.idempotency import Claim
 from integration_hub.core.operations import Operation
@@ -246,17 +246,17 @@ def _open() -> None:
 	answer the caller. With a statement-based binary log READ COMMITTED cannot write, so the default stays.
 	"""
 	if _read_committed_works():
-		frappe.db.sql(
+		sql.run(
 			"SET SESSION tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = %s", LOCK_WAIT_SECONDS
 		)
 	else:
-		frappe.db.sql("SET SESSION innodb_lock_wait_timeout = %s", LOCK_WAIT_SECONDS)
+		sql.run("SET SESSION innodb_lock_wait_timeout = %s", LOCK_WAIT_SECONDS)
 	frappe.db.rollback()
 
 
 @lru_cache(maxsize=1)
 def _read_committed_works() -> bool:
-	log_bin, binlog_format = frappe.db.sql("SELECT @@log_bin, @@binlog_format")[0]
+	log_bin, binlog_format = sql.run("SELECT @@log_bin, @@binlog_format")[0]
 	return not log_bin or binlog_format != "STATEMENT"
 
 
@@ -291,7 +291,7 @@ def commit(claim: Claim, answer: Answer) -> Answer:
 		TemporarilyUnavailable: it was not committed.
 	"""
 	try:
-		frappe.db.commit()
+		sql.commit()
 	except Exception as e:
 		if compat.lost_connection(e):
 			compat.reconnect()
@@ -309,7 +309,7 @@ def commit(claim: Claim, answer: Answer) -> Answer:
 
 def _restore_session() -> None:
 	try:
-		frappe.db.sql("SET SESSION tx_isolation = DEFAULT, innodb_lock_wait_timeout = DEFAULT")
+		sql.run("SET SESSION tx_isolation = DEFAULT, innodb_lock_wait_timeout = DEFAULT")
 	except Exception:
 		# The connection is gone, and its settings with it.
 		pass
@@ -357,7 +357,7 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 	)
 	if recorded:
 		_log(work, error.http_status, claim.attempt_no, error=error)
-	frappe.db.commit()
+	sql.commit()
 	if isinstance(error, WorkSplit):
 		alert(work, error)
 

@@ -8,7 +8,7 @@ from frappe.model.document import Document
 from frappe.utils import add_days, cint, flt, getdate
 
 from integration_hub import compat
-from integration_hub.core import references
+from integration_hub.core import references, sql
 from integration_hub.core.context import Caller
 from integration_hub.core.operations import Operation
 from integration_hub.core.work import Result, Work
@@ -252,7 +252,7 @@ def _lock_bins(doc: Document) -> None:
 	"""Lock the Bins an order reserves from, in one order for all: ERPNext rewrites a Bin from what it read before."""
 	pairs = sorted({(row.item_code, row.warehouse) for row in doc.items if row.warehouse})
 	if pairs:
-		frappe.db.sql(
+		sql.run(
 			"""SELECT name FROM tabBin WHERE (item_code, warehouse) IN %s ORDER BY item_code, warehouse FOR UPDATE""",
 			(pairs,),
 		)
@@ -275,7 +275,7 @@ def _note_unbooked(doc: Document, unbooked: list[OrderPayment]) -> None:
 	"""A draft takes no payments: say so where the person who releases it looks."""
 	listed = ", ".join(f"{payment.method} {payment.amount}" for payment in unbooked)
 	note = _("Payments not booked, because the order is a draft: {0}").format(listed)
-	doc.db_set("hub_held_because", "\n".join(filter(None, (doc.hub_held_because, note))))
+	doc.db_set("hub_held_because", f"{doc.hub_held_because}\n{note}" if doc.hub_held_because else note)
 
 
 def reserve_number(caller: Caller, order: OrderCreate) -> str | None:
