@@ -8,7 +8,8 @@ import frappe
 
 def run(query: str, values: tuple = (), **options) -> list:
 	"""Run one statement and return its rows; `options` are those of `frappe.db.sql` (as_dict, pluck)."""
-	# The docstring of the module says what for. nosemgrep: frappe-using-db-sql
+	# What for: the module's docstring.
+	# nosemgrep: frappe-using-db-sql
 	return frappe.db.sql(query, values, **options)
 
 
@@ -20,5 +21,6 @@ def changes(query: str, values: tuple = ()) -> int:
 
 def commit() -> None:
 	"""Commit; called by the door, the drain of waiting requests and retention, and by nobody else."""
-	# The door owns its transactions. nosemgrep: frappe-manual-commit
+	# The door owns its transactions.
+	# nosemgrep: frappe-manual-commit
 	frappe.db.commit()
