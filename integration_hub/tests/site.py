@@ -1,0 +1,102 @@
+"""The site as tests look at it: counts, rows and settings, always as committed by now."""
+
+from contextlib import contextmanager
+
+import frappe
+
+from integration_hub.constants.custom_fields import TRACKED_DOCTYPES
+
+# What a refused call must not have touched.
+WATCHED = (
+	"Sales Order",
+	"Customer",
+	"Item",
+	"Address",
+	"Contact",
+	"Payment Entry",
+	"Hub External Reference",
+	"GL Entry",
+	"Payment Ledger Entry",
+)
+assert set(WATCHED) > set(TRACKED_DOCTYPES) - {"Quotation"}
+
+
+def refresh() -> None:
+	"""See what other processes have committed: end the transaction's snapshot and forget what was read before."""
+	frappe.db.rollback()
+	frappe.local.cache = {}
+	frappe.clear_messages()
+
+
+def census(*more: str) -> dict[str, int]:
+	"""Return how many rows each watched DocType has."""
+	refresh()
+	return {doctype: frappe.db.count(doctype) for doctype in (*WATCHED, *more)}
+
+
+def grown(before: dict[str, int]) -> dict[str, int]:
+	"""Return what has been added since a census, without the zeros."""
+	now = census(*(doctype for doctype in before if doctype not in WATCHED))
+	return {doctype: now[doctype] - before[doctype] for doctype in now if now[doctype] != before[doctype]}
+
+
+def request_of(system: str, external_id: str, operation: str = "orders.create"):
+	"""Return the Hub Requests of an external id, oldest first."""
+	refresh()
+	names = frappe.get_all(
+		"Hub Request",
+		filters={"system": system, "external_id": external_id, "operation": operation},
+		order_by="creation asc",
+		pluck="name",
+	)
+	rows = [frappe.get_doc("Hub Request", name) for name in names]
+	# The collation takes ORD-1a and ord-1A for the same.
+	return [row for row in rows if row.external_id == external_id]
+
+
+def log_rows(system: str, **filters) -> list:
+	"""Return the log rows of a system, oldest first."""
+	refresh()
+	return frappe.get_all(
+		"Integration Request",
+		filters={"hub_system": system, **filters},
+		fields=["*"],
+		order_by="creation asc, name asc",
+	)
+
+
+def order_of(system: str, external_id: str):
+	"""Return the one Sales Order of an external id.
+
+	Raises:
+		AssertionError: there are none or several.
+	"""
+	refresh()
+	rows = frappe.get_all(
+		"Sales Order",
+		filters={"hub_system": system, "hub_external_id": external_id},
+		fields=["name", "hub_external_id"],
+	)
+	names = [row.name for row in rows if row.hub_external_id == external_id]
+	assert len(names) == 1, f"{external_id} has the orders {names}"
+	return frappe.get_doc("Sales Order", names[0])
+
+
+@contextmanager
+def settings(doctype: str, **values):
+	"""Change a Single for the time of a block."""
+	refresh()
+	before = {name: frappe.db.get_single_value(doctype, name) for name in values}
+	_set(doctype, values)
+	try:
+		yield
+	finally:
+		frappe.db.rollback()
+		_set(doctype, before)
+
+
+def _set(doctype: str, values: dict) -> None:
+	for name, value in values.items():
+		frappe.db.set_single_value(doctype, name, value)
+	frappe.db.commit()
+	frappe.clear_document_cache(doctype, doctype)
