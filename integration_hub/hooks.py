@@ -43,4 +43,27 @@ scheduler_events = {
 # The hub's records point at business documents and must never keep anybody from deleting them.
 ignore_links_on_delete = ["Hub Request", "Hub External Reference"]
 
-doctype_js = {"Sales Order": "public/js/sales_order.js"}
+add_to_apps_screen = [
+	{
+		"name": "integration_hub",
+		"logo": "/assets/integration_hub/images/integration-hub.svg",
+		"title": "Integration Hub",
+		"route": "/app/integration-hub",
+		"has_permission": "integration_hub.permissions.may_open_app",
+	}
+]
+
+# The hub's own forms share hub_desk.js; business documents show where they came from.
+doctype_js = {
+	"Hub Request": "public/js/hub_desk.js",
+	"Hub Connected System": "public/js/hub_desk.js",
+	"Hub External Reference": "public/js/hub_desk.js",
+	"Customer": "public/js/origin.js",
+	"Contact": "public/js/origin.js",
+	"Address": "public/js/origin.js",
+	"Item": "public/js/origin.js",
+	"Quotation": "public/js/origin.js",
+	"Sales Order": "public/js/origin.js",
+	"Payment Entry": "public/js/origin.js",
+}
+doctype_list_js = {"Hub Request": "public/js/hub_desk.js"}

@@ -53,3 +53,17 @@ def _queue(name: str) -> None:
 
 def _status(name: str) -> str:
 	return frappe.db.get_value("Hub Request", name, "status")
+
+
+@frappe.whitelist(methods=["POST"])
+def dismiss_many(names: str | list, reason: str) -> dict:
+	"""Dismiss several requests for one reason; return how many, and which were neither failed nor waiting."""
+	names = frappe.parse_json(names)[:MAX_BULK]
+	if not (reason or "").strip():
+		frappe.throw(_("Say why, so that others understand."))
+	skipped = []
+	for name in names:
+		frappe.get_doc("Hub Request", name).check_permission("write")
+		if not idempotency.dismiss(name, frappe.session.user, reason):
+			skipped.append(name)
+	return {"dismissed": len(names) - len(skipped), "skipped": skipped}

@@ -1,0 +1,82 @@
+/* global integration_hub */
+const HUB_BULK = 500;
+
+frappe.listview_settings["Hub Request"] = {
+	add_fields: ["status", "reference_doctype", "error_code"],
+	hide_name_column: true,
+
+	get_indicator(doc) {
+		return [__(doc.status), integration_hub.STATUS_COLORS[doc.status], `status,=,${doc.status}`];
+	},
+
+	formatters: {
+		operation: (value) => integration_hub.escape(integration_hub.operation_label(value)),
+	},
+
+	onload(listview) {
+		if (!frappe.model.can_write("Hub Request")) return;
+		listview.page.add_actions_menu_item(__("Retry"), () => retry_selected(listview), false);
+		listview.page.add_actions_menu_item(__("Dismiss"), () => dismiss_selected(listview), false);
+	},
+};
+
+function retry_selected(listview) {
+	const names = listview.get_checked_items(true);
+	const question = __(
+		"Try {0} requests again, each as the user of its system? One that fails again changes nothing in ERPNext.",
+		[names.length]
+	);
+	frappe.confirm(question, async () => {
+		const outcome = await in_batches("retry_many", names, "queued");
+		await show_outcome(listview, __("{0} put into the queue.", [outcome.done]), outcome.skipped);
+	});
+}
+
+function dismiss_selected(listview) {
+	const names = listview.get_checked_items(true);
+	const explanation = __(
+		"Takes {0} requests off the list of what needs a person. Nothing is sent back; the same call from the system would try again.",
+		[names.length]
+	);
+	integration_hub.ask_reason(__("Dismiss requests"), explanation, async (reason) => {
+		const outcome = await in_batches("dismiss_many", names, "dismissed", { reason });
+		await show_outcome(listview, __("{0} dismissed.", [outcome.done]), outcome.skipped);
+	});
+}
+
+async function in_batches(method, names, counted, args = {}) {
+	const outcome = { done: 0, skipped: [] };
+	for (let at = 0; at < names.length; at += HUB_BULK) {
+		const { message } = await frappe.call({
+			method: `integration_hub.integration_hub.doctype.hub_request.hub_request.${method}`,
+			args: { names: names.slice(at, at + HUB_BULK), ...args },
+			freeze: true,
+		});
+		outcome.done += message[counted];
+		outcome.skipped.push(...message.skipped);
+	}
+	return outcome;
+}
+
+async function show_outcome(listview, done, skipped) {
+	listview.clear_checked_items();
+	listview.refresh();
+	if (!skipped.length) {
+		frappe.show_alert({ message: done, indicator: "green" });
+		return;
+	}
+	const rows = await frappe.db.get_list("Hub Request", {
+		filters: { name: ["in", skipped] },
+		fields: ["name", "external_id", "status"],
+		limit: skipped.length,
+	});
+	const lines = rows.map((row) => {
+		const link = integration_hub.document_link("Hub Request", row.name, row.external_id || row.name);
+		return `<li>${link}: ${__("it is {0}", [__(row.status)])}</li>`;
+	});
+	frappe.msgprint({
+		title: __("{0} left as they were", [skipped.length]),
+		message: `<p>${done} ${__("Left as they were, because of their state:")}</p><ul>${lines.join("")}</ul>`,
+		indicator: "orange",
+	});
+}
