@@ -22,6 +22,7 @@ from integration_hub.exceptions import (
 	MethodNotAllowed,
 	NotAuthenticated,
 	NotFound,
+	PayloadTooLarge,
 	PermissionDenied,
 )
 
@@ -127,6 +128,8 @@ def _identify(call: Call) -> None:
 
 def _reason(call: Call, response: Response) -> HubError:
 	"""Return why Frappe refused a call of a known system before it came to the endpoint."""
+	if response.status_code == 413:
+		return PayloadTooLarge(_("The body is too large; send less in one call."))
 	if call.operation.schema is None:
 		return NotFound(_("There is no call {0}.").format(call.operation.name))
 	if call.request.method not in ("POST" if call.operation.writes else "GET", "HEAD"):

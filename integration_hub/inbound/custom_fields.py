@@ -6,6 +6,7 @@ from frappe.model.document import Document
 from frappe.utils import cint, flt
 
 from integration_hub.core.context import Caller
+from integration_hub.core.validation import pointer as json_pointer
 from integration_hub.exceptions import CustomFieldInvalid, CustomFieldNotSettable, CustomFieldUnknown
 
 _NUMBERS = {"Int": cint, "Float": flt, "Currency": flt, "Percent": flt}
@@ -20,7 +21,7 @@ def apply(caller: Caller, doc: Document, values: dict, pointer: str) -> None:
 	"""
 	settable = {row.fieldname for row in caller.system.settable_fields if row.document_type == doc.doctype}
 	for fieldname, value in values.items():
-		where = f"{pointer}/{fieldname}"
+		where = pointer + json_pointer((fieldname,))
 		field = doc.meta.get_field(fieldname)
 		if not field or not field.get("is_custom_field"):
 			raise CustomFieldUnknown(

@@ -78,7 +78,7 @@ def _build(work: Work, order: OrderCreate) -> Document:
 	"""Return the unsaved Sales Order."""
 	caller, system = work.caller, work.caller.system
 	company_currency = frappe.get_cached_value("Company", system.company, "default_currency")
-	placed = site_date(order.placed_at) if order.placed_at else getdate()
+	placed = site_date(order.placed_at, "/placed_at") if order.placed_at else getdate()
 	currency = order.currency or system.currency or company_currency
 	check_currency(currency, "/currency")
 	rate = exchange_rate(currency, company_currency, placed, order.exchange_rate, "/exchange_rate")
@@ -120,7 +120,7 @@ def _build(work: Work, order: OrderCreate) -> Document:
 def _delivery_date(order: OrderCreate, system: Document, placed):
 	if not order.deliver_by:
 		return add_days(placed, cint(system.lead_time_days))
-	return _not_before(site_date(order.deliver_by), placed, "/deliver_by")
+	return _not_before(site_date(order.deliver_by, "/deliver_by"), placed, "/deliver_by")
 
 
 def _not_before(deliver_by, placed, pointer: str):
@@ -163,7 +163,9 @@ def _check_amount(amount: Decimal, pointer: str) -> None:
 def _line(work: Work, doc: Document, line: OrderLine, item: frappe._dict, pointer: str) -> dict:
 	uom = line.uom or item.stock_uom
 	deliver_by = (
-		_not_before(site_date(line.deliver_by), doc.transaction_date, f"{pointer}/deliver_by")
+		_not_before(
+			site_date(line.deliver_by, f"{pointer}/deliver_by"), doc.transaction_date, f"{pointer}/deliver_by"
+		)
 		if line.deliver_by
 		else doc.delivery_date
 	)
@@ -340,11 +342,17 @@ def find(caller: Caller, external_id: str | None, name: str | None) -> str:
 	if external_id is not None:
 		reference = references.find(caller.name, "order", external_id)
 		found = reference.document_name if reference else None
-	elif frappe.db.get_value(DOCTYPE, name, "name") == name:
+	elif _is_reachable(caller, name):
 		found = name
 	if not found or not frappe.has_permission(DOCTYPE, "read", found):
 		raise NotFound(_("There is no order {0}.").format(external_id if external_id is not None else name))
 	return found
+
+
+def _is_reachable(caller: Caller, name: str) -> bool:
+	"""Whether a system may name an order: its own, or one that no system placed."""
+	order = frappe.db.get_value(DOCTYPE, name, ["name", "hub_system"], as_dict=True)
+	return bool(order) and order.name == name and order.hub_system in (None, "", caller.name)
 
 
 def get(caller: Caller, query: OrderGet) -> dict:

@@ -35,13 +35,13 @@ def pay_order(work: Work, order: Document, payment: OrderPayment, pointer: str) 
 	reference = _reserve(work, payment, pointer)
 	check_decimals(order, "grand_total", payment.amount, f"{pointer}/amount")
 	entry = get_payment_entry(
-		"Sales Order", order.name, bank_account=account.name, reference_date=_paid_on(payment)
+		"Sales Order", order.name, bank_account=account.name, reference_date=_paid_on(payment, pointer)
 	)
 	_set_amounts(work, entry, order, account, payment, pointer)
 	entry.update(
 		{
 			"mode_of_payment": account.mode_of_payment,
-			"posting_date": _paid_on(payment),
+			"posting_date": _paid_on(payment, pointer),
 			"reference_no": payment.reference or payment.external_id or order.po_no or order.name,
 			"hub_system": work.caller.name,
 			"hub_external_id": payment.external_id,
@@ -92,8 +92,8 @@ def _reserve(work: Work, payment: OrderPayment, pointer: str) -> str | None:
 		) from None
 
 
-def _paid_on(payment: OrderPayment):
-	return site_date(payment.paid_at) if payment.paid_at else getdate()
+def _paid_on(payment: OrderPayment, pointer: str):
+	return site_date(payment.paid_at, f"{pointer}/paid_at") if payment.paid_at else getdate()
 
 
 def _set_amounts(

@@ -37,8 +37,9 @@ def _find(work: Work, target: Target) -> str:
 	if target.external_id is not None:
 		name = references.live_document(work.caller.name, "quotation", target.external_id, "Quotation")
 	else:
-		name = frappe.db.get_value("Quotation", target.name, "name")
-		name = name if name == target.name else None
+		found = frappe.db.get_value("Quotation", target.name, ["name", "hub_system"], as_dict=True)
+		own = found and found.name == target.name and found.hub_system in (None, "", work.caller.name)
+		name = target.name if own else None
 	if not name or not frappe.has_permission("Quotation", "read", name):
 		raise UnknownQuotation(
 			_("There is no quotation {0}.").format(

@@ -18,7 +18,7 @@ MAX_DECIMALS = 9
 EARLIEST, LATEST = date(1970, 1, 1), date(2999, 12, 31)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class Model(BaseModel):
@@ -113,12 +113,6 @@ def _tag(text: str) -> str:
 	return _name(text)
 
 
-def _only_text(value: Any) -> Any:
-	if not isinstance(value, str):
-		raise PydanticCustomError("string_type", "Send a string")
-	return value
-
-
 def _time(value: Any) -> Any:
 	if not isinstance(value, str):
 		raise PydanticCustomError("not_a_time", "Send an ISO 8601 time such as 2026-03-01T12:30:00+01:00")
@@ -163,16 +157,15 @@ Amount = Annotated[Number, AfterValidator(_not_negative)]
 SignedAmount = Number
 Percent = Annotated[Amount, Field(le=100)]
 
-_Text = Annotated[str, BeforeValidator(_only_text)]
-ExternalId = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_identifier)]
-Name = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_name)]
-Tag = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_tag)]
-Code = Annotated[_Text, StringConstraints(min_length=1, max_length=140), AfterValidator(_identifier)]
-Line = Annotated[_Text, StringConstraints(max_length=140), AfterValidator(_one_line)]
-Text = Annotated[_Text, StringConstraints(max_length=5_000), AfterValidator(storable)]
-Email = Annotated[_Text, StringConstraints(max_length=140), AfterValidator(_email)]
-Phone = Annotated[_Text, StringConstraints(max_length=20), AfterValidator(_phone)]
-Currency = Annotated[_Text, StringConstraints(pattern=r"^[A-Z]{3}$")]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=140), AfterValidator(_identifier)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=140), AfterValidator(_name)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=140), AfterValidator(_tag)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=140), AfterValidator(_identifier)]
+Line = Annotated[str, StringConstraints(max_length=140), AfterValidator(_one_line)]
+Text = Annotated[str, StringConstraints(max_length=5_000), AfterValidator(storable)]
+Email = Annotated[str, StringConstraints(max_length=140), AfterValidator(_email)]
+Phone = Annotated[str, StringConstraints(max_length=20), AfterValidator(_phone)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Time = Annotated[
 	datetime,
 	BeforeValidator(_time, json_schema_input_type=str),
