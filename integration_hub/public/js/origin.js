@@ -2,6 +2,7 @@
 // On forms of business documents: which system a document came from, with the way to its request and Reference.
 (() => {
 	const TRACKED = ["Customer", "Contact", "Address", "Item", "Quotation", "Sales Order", "Payment Entry"];
+	const SHOWN = 3;
 	const escape = (text) => frappe.utils.escape_html(cstr(text));
 
 	// The file comes with each of these DocTypes; its handlers must be there once.
@@ -19,29 +20,49 @@
 			filters: { document_type: doctype, document_name: name },
 			fields: ["name", "system", "external_id", "request"],
 			order_by: "creation asc",
-			limit: 20,
+			limit: SHOWN + 1,
 		});
 		if (frm.doc.name !== name || !references.length) return;
-		frm.dashboard.stats_area_row.find(".hub-origin").closest(".indicator-column").remove();
-		references.forEach((reference) => frm.dashboard.add_indicator(in_words(reference), "blue"));
+		const lines = references.slice(0, SHOWN).map(in_words);
+		if (references.length > SHOWN) lines.push(all_of(doctype, name));
+		set_line(frm, "hub-origin", lines.join("<br>"), "blue");
+	}
+
+	// A refresh must not stack a second line upon the first.
+	function set_line(frm, mark, html, color) {
+		frm.layout.message.find(`.${mark}`).closest(".form-message").remove();
+		frm.dashboard.set_headline(`<div class="${mark}">${html}</div>`, color, true);
+		// v15 has no permanent lines.
+		frm.layout.message.find(`.${mark}`).closest(".form-message").find(".close-message").remove();
+	}
+
+	function link(path, label) {
+		return `<a href="${path}" style="text-decoration: underline; color: inherit">${label}</a>`;
 	}
 
 	function in_words({ name, system, external_id, request }) {
-		const link = (doctype, target, label) =>
-			`<a href="${frappe.utils.get_form_link(doctype, target)}">${label}</a>`;
+		const to = (doctype, target, label) => link(frappe.utils.get_form_link(doctype, target), label);
 		const parts = [
-			link("Hub External Reference", name, __("{0} of {1}", [escape(external_id), escape(system)])),
+			__("Integration: {0} of {1}", [`<b>${escape(external_id)}</b>`, escape(system)]),
+			to("Hub External Reference", name, __("External Reference")),
 		];
-		if (request) parts.push(link("Hub Request", request, __("Request")));
-		return `<span class="hub-origin">${__("Integration")}: ${parts.join(" · ")}</span>`;
+		if (request) parts.push(to("Hub Request", request, __("Hub Request")));
+		return parts.join(" · ");
+	}
+
+	function all_of(doctype, name) {
+		const query = new URLSearchParams({ document_type: doctype, document_name: name });
+		const list = frappe.utils.get_form_link("Hub External Reference", "").replace(/\/$/, "");
+		return link(`${list}?${query}`, __("All External References"));
 	}
 
 	function show_why_held(frm) {
 		if (frm.doc.hub_held_because && frm.doc.docstatus === 0)
-			frm.dashboard.set_headline(
-				`<div>${__("Held as a draft: {0}", [escape(frm.doc.hub_held_because)])}</div>`,
-				"orange",
-				true
+			set_line(
+				frm,
+				"hub-held",
+				__("Held as a draft: {0}", [escape(frm.doc.hub_held_because)]),
+				"orange"
 			);
 	}
 })();

@@ -13,6 +13,10 @@ frappe.ui.form.on("Hub Request", {
 			next_attempt_at: __("Next attempt"),
 			lease_until: __("Held by a worker until"),
 		});
+		// The headline says it; the list needs the field.
+		frm.get_docfield("error_message").hidden = 1;
+		frm.meta.fields.forEach((df) => (frm.get_docfield(df.fieldname).reqd = 0));
+		frm.can_make_methods = { "Hub External Reference": () => false };
 		frm.get_docfield("operation").formatter = (value) =>
 			`${integration_hub.escape(integration_hub.operation_label(value))} <code>${integration_hub.escape(
 				value
@@ -57,12 +61,9 @@ function completed_in_words(doc) {
 	const link = integration_hub.document_link(doc.reference_doctype, doc.reference_name);
 	const what = link ? __("Done: {0} {1}.", [__(doc.reference_doctype), link]) : __("Done.");
 	const lines = [what];
+	const again = doc.replay_count === 1 ? __("once more") : __("{0} more times", [doc.replay_count]);
 	if (doc.replay_count)
-		lines.push(
-			__("The same call came {0} more times and got the same answer; nothing was done twice.", [
-				doc.replay_count,
-			])
-		);
+		lines.push(__("The same call came {0} and got the same answer; nothing was done twice.", [again]));
 	return { color: "green", lines };
 }
 
@@ -147,7 +148,7 @@ function show_error(frm) {
 	replace_display(
 		field,
 		faults.length ? faults_table(faults, frm.doc.payload) : "",
-		integration_hub.json_block(frm.doc.error, __("The answer the system got"))
+		folded(__("The answer the system got"), integration_hub.json_block(frm.doc.error, __("Answer")))
 	);
 }
 
@@ -170,15 +171,19 @@ function faults_table(faults, payload) {
 		<th>${__("What is wrong")}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`);
 }
 
-// The value an RFC 6901 pointer names, shortened; empty where there is none.
 function value_at(payload, pointer) {
+	const value = sent_at(payload, pointer);
+	return value === undefined ? "" : frappe.ellipsis(JSON.stringify(value), 80);
+}
+
+// The value an RFC 6901 pointer names; undefined where there is none.
+function sent_at(payload, pointer) {
 	try {
 		const path = pointer.split("/").slice(1);
 		const unescaped = path.map((part) => part.replace(/~1/g, "/").replace(/~0/g, "~"));
-		const value = unescaped.reduce((at, part) => at[part], JSON.parse(payload));
-		return value === undefined ? "" : frappe.ellipsis(JSON.stringify(value), 80);
+		return unescaped.reduce((at, part) => at[part], JSON.parse(payload));
 	} catch {
-		return "";
+		return undefined;
 	}
 }
 
@@ -189,13 +194,20 @@ function show_json(frm, fieldname, title) {
 
 function show_earlier_payloads(frm) {
 	const earlier = JSON.parse(frm.doc.superseded_payloads || "[]").reverse();
-	const blocks = earlier.map((one) =>
-		integration_hub.json_block(
-			one.payload || "",
-			__("Earlier payload, replaced {0}", [frappe.datetime.comment_when(one.replaced_at, true)])
-		)
-	);
+	const blocks = earlier.map((one) => {
+		const when = moment(frappe.datetime.convert_to_user_tz(one.replaced_at, false)).fromNow();
+		return folded(
+			__("Earlier payload, replaced {0}", [when]),
+			integration_hub.json_block(one.payload || "", __("Payload"))
+		);
+	});
 	replace_display(frm.fields_dict.superseded_payloads, ...blocks);
+}
+
+function folded(title, $content) {
+	const $details = $(`<details class="hub-folded"><summary></summary></details>`);
+	$details.find("summary").text(title);
+	return $details.append($content);
 }
 
 // Show `contents` in place of a Code field's plain text.
@@ -212,6 +224,35 @@ function add_buttons(frm) {
 		if (frm.doc.status === "Failed") button.removeClass("btn-default").addClass("btn-primary");
 	}
 	if (DISMISSABLE.includes(frm.doc.status)) frm.add_custom_button(__("Dismiss"), () => ask_dismiss(frm));
+	if (frm.doc.status === "Failed" && frm.doc.error_code === "unknown_item") add_item_buttons(frm);
+}
+
+// Both ways to put an unknown item right, filled in as far as the payload tells.
+function add_item_buttons(frm) {
+	const [fault] = faults_of(frm.doc);
+	const sent = fault && sent_at(frm.doc.payload, fault.pointer);
+	if (typeof sent !== "string") return;
+	const field = fault.pointer.split("/").pop();
+	const kind = { sku: "sku", item_external_id: "item" }[field];
+	const put_right = __("Put right");
+	if (frappe.model.can_create("Item") && ["sku", "item_code"].includes(field))
+		frm.add_custom_button(
+			__("New Item {0}", [sent]),
+			() => frappe.new_doc("Item", { item_code: sent }),
+			put_right
+		);
+	if (kind && frappe.model.can_create("Hub External Reference"))
+		frm.add_custom_button(
+			__("Tie {0} to an Item", [sent]),
+			() =>
+				frappe.new_doc("Hub External Reference", {
+					system: frm.doc.system,
+					object_type: kind,
+					external_id: sent,
+					document_type: "Item",
+				}),
+			put_right
+		);
 }
 
 async function ask_retry(frm) {
