@@ -18,9 +18,7 @@ frappe.ui.form.on("Hub Request", {
 		frm.meta.fields.forEach((df) => (frm.get_docfield(df.fieldname).reqd = 0));
 		frm.can_make_methods = { "Hub External Reference": () => false };
 		frm.get_docfield("operation").formatter = (value) =>
-			`${integration_hub.escape(integration_hub.operation_label(value))} <code>${integration_hub.escape(
-				value
-			)}</code>`;
+			`${integration_hub.escape(integration_hub.operation_label(value))} <span class="hub-code">${integration_hub.escape(value)}</span>`;
 	},
 
 	refresh(frm) {

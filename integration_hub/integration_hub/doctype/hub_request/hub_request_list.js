@@ -2,7 +2,7 @@
 const HUB_BULK = 500;
 
 frappe.listview_settings["Hub Request"] = {
-	add_fields: ["status", "reference_doctype", "error_code"],
+	add_fields: ["status", "reference_doctype", "reference_name", "error_message"],
 	hide_name_column: true,
 
 	get_indicator(doc) {
@@ -10,6 +10,7 @@ frappe.listview_settings["Hub Request"] = {
 	},
 
 	formatters: {
+		error_message: outcome_of,
 		operation: (value) => integration_hub.escape(integration_hub.operation_label(value)),
 	},
 
@@ -19,6 +20,17 @@ frappe.listview_settings["Hub Request"] = {
 		listview.page.add_actions_menu_item(__("Dismiss"), () => dismiss_selected(listview), false);
 	},
 };
+
+// What came of it: the document, or why there is none.
+function outcome_of(value, df, doc) {
+	const dot = `<span class="indicator ${integration_hub.STATUS_COLORS[doc.status]}"></span>`;
+	const text =
+		doc.status === "Completed"
+			? integration_hub.document_link(doc.reference_doctype, doc.reference_name)
+			: integration_hub.escape(value);
+	// Narrow lists leave out the status column.
+	return `<span>${frappe.is_mobile() ? dot : ""}${text}</span>`;
+}
 
 function retry_selected(listview) {
 	const names = listview.get_checked_items(true);
