@@ -8,6 +8,9 @@ import pytest
 # Without a site Frappe has no folder for its log files.
 os.environ.setdefault("FRAPPE_STREAM_LOGGING", "1")
 
+# Their assertions, too, shall say what they compared.
+pytest.register_assert_rewrite("integration_hub.tests.expect", "integration_hub.tests.site")
+
 
 def pytest_configure(config):
 	config.addinivalue_line("markers", "slow: takes more than ten seconds; run by default")
