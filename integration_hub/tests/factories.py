@@ -107,3 +107,10 @@ class Factory:
 			company=self.company,
 			**values,
 		).name
+
+
+def placed(http, **overrides):
+	"""Place `order(**overrides)` as a system, see that it was made, and return the answer."""
+	answer = http.post("orders.create", order(**overrides))
+	assert answer.status == 201, answer
+	return answer
