@@ -46,6 +46,10 @@ Object.assign(integration_hub, {
 		}
 	},
 
+	system_title(name) {
+		return integration_hub.escape(frappe.utils.get_link_title("Hub Connected System", name) || name);
+	},
+
 	document_link(doctype, name, label) {
 		if (!doctype || !name) return "";
 		return `<a href="${frappe.utils.get_form_link(doctype, name)}">${integration_hub.escape(label || name)}</a>`;

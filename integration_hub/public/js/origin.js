@@ -43,7 +43,10 @@
 	function in_words({ name, system, external_id, request }) {
 		const to = (doctype, target, label) => link(frappe.utils.get_form_link(doctype, target), label);
 		const parts = [
-			__("Integration: {0} of {1}", [`<b>${escape(external_id)}</b>`, escape(system)]),
+			__("Integration: {0} of {1}", [
+				`<b>${escape(external_id)}</b>`,
+				escape(frappe.utils.get_link_title("Hub Connected System", system) || system),
+			]),
 			to("Hub External Reference", name, __("External Reference")),
 		];
 		if (request) parts.push(to("Hub Request", request, __("Hub Request")));

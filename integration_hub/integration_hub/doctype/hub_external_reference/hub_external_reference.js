@@ -10,7 +10,7 @@ frappe.ui.form.on("Hub External Reference", {
 
 function reference_in_words(doc) {
 	const link = integration_hub.document_link(doc.document_type, doc.document_name);
-	const names = [integration_hub.escape(doc.external_id), integration_hub.escape(doc.system)];
+	const names = [integration_hub.escape(doc.external_id), integration_hub.system_title(doc.system)];
 	if (doc.state === "Reserved")
 		return [
 			__("{0} of {1} is held by a request that did not finish; see Made by request.", names),

@@ -256,7 +256,7 @@ function add_item_buttons(frm) {
 async function ask_retry(frm) {
 	const lines = [
 		__("The payload shown here runs again, as the user of {0}.", [
-			integration_hub.escape(frm.doc.system),
+			integration_hub.system_title(frm.doc.system),
 		]),
 		__("If it succeeds, its document is made once. If it fails again, nothing is changed in ERPNext."),
 	];

@@ -14,6 +14,13 @@ frappe.listview_settings["Hub Request"] = {
 		operation: (value) => integration_hub.escape(integration_hub.operation_label(value)),
 	},
 
+	refresh(listview) {
+		// v16 makes long texts wide by itself; v15 gives each column the same.
+		if (listview.column_max_widths) return;
+		const at = listview.columns.findIndex(({ df }) => df?.fieldname === "error_message") + 1;
+		if (at) listview.$result.find(`.level-left .list-row-col:nth-child(${at})`).css("flex", "3");
+	},
+
 	onload(listview) {
 		if (!frappe.model.can_write("Hub Request")) return;
 		listview.page.add_actions_menu_item(__("Retry"), () => retry_selected(listview), false);
