@@ -33,9 +33,27 @@ class Desk:
 		self.page.wait_for_function("window.frappe && frappe.boot && frappe.get_route && frappe.get_route()")
 
 	def open_list(self, doctype_route: str, **filters: str) -> None:
+		"""Open a list and wait until it shows some rows, and only such as the filters let through.
+
+		v15 shows all rows first; whoever ticks them too early acts on other people's.
+		"""
 		query = "&".join(f"{name}={value}" for name, value in filters.items())
 		self.open(f"{doctype_route}?{query}")
-		self.page.wait_for_function("window.cur_list && cur_list.data && !cur_list.freeze_on_refresh")
+		self.page.wait_for_function(
+			"""(filters) => window.cur_list?.data?.length
+				&& Object.entries(filters).every(([name, value]) =>
+					cur_list.filter_area.get().some((set) => set[1] === name && set[3] === value)
+					&& cur_list.data.every((row) => row[name] === value))
+				&& document.querySelectorAll(".page-container:not([style*='display: none']) .list-row-checkbox").length
+					=== cur_list.data.length""",
+			arg=filters,
+		)
+
+	def tick(self, *external_ids: str) -> None:
+		"""Tick rows of the open list, and nothing else."""
+		for external_id in external_ids:
+			self.row(external_id).locator(".list-row-checkbox").check()
+		assert self.page.evaluate("cur_list.get_checked_items(true).length") == len(external_ids)
 
 	def open_form(self, doctype_route: str, name: str) -> None:
 		self.open(f"{doctype_route}/{name}")

@@ -48,8 +48,7 @@ def test_many_are_dismissed_and_the_rest_is_named(desk, site, failing):
 	done = system.http.post("orders.create", order())
 	assert done.status == 201, done
 	desk.open_list("hub-request", system=system.name)
-	expect(desk.row(first)).to_be_visible()
-	desk.form.locator(".list-check-all").first.check()
+	desk.tick(first, second, done.order["external_id"])
 	desk.choose_action("Dismiss")
 	desk.dialog.locator("textarea").fill("Test orders")
 	desk.dialog.get_by_role("button", name="Dismiss").click()
@@ -61,8 +60,7 @@ def test_many_are_dismissed_and_the_rest_is_named(desk, site, failing):
 def test_many_are_tried_again(desk, site, failing):
 	system, external_ids = failing(2)
 	desk.open_list("hub-request", system=system.name)
-	expect(desk.row(external_ids[0])).to_be_visible()
-	desk.form.locator(".list-check-all").first.check()
+	desk.tick(*external_ids)
 	desk.choose_action("Retry")
 	desk.dialog.get_by_role("button", name="Yes").click()
 	expect(desk.page.locator("#alert-container, .desk-alert").first).to_contain_text("2 put into the queue.")
