@@ -117,7 +117,10 @@ def main() -> int:
 			)
 			return 1
 		made = body["message"]["order"]
-		print(f"Order {order['external_id']} {call}: {status}, {made['name']}, replayed: {replayed or 'no'}")
+		print(
+			f"Order {order['external_id']} {call}: {status}, {made['name']}, {made['status']}, "
+			f"{made['grand_total']:.2f} {made['currency']}{', the first answer again' if replayed else ''}"
+		)
 	if first[2] != second[2] or second[1] != "true":
 		print("The second answer is not the first one again.", file=sys.stderr)
 		return 1

@@ -4,7 +4,7 @@
 
 # Names that Debian 12 and 13 and Ubuntu 22.04 and 24.04 agree on.
 PACKAGES=(
-	ca-certificates curl git procps util-linux
+	ca-certificates curl git procps tzdata util-linux
 	build-essential pkg-config libmariadb-dev
 	python3 python3-dev python3-venv
 	mariadb-server mariadb-client redis-server
@@ -164,7 +164,8 @@ check_version() {
 pick_runtimes() {
 	local pythons least_node node
 	case $1 in
-		version-15) pythons=(3.12 3.11 3.10 3.13) least_node=18 node=20 ;;
+		# v15 itself is content with Node.js 18, but packages of our own are not.
+		version-15) pythons=(3.12 3.11 3.10 3.13) least_node=20 node=20 ;;
 		version-16) pythons=(3.14) least_node=24 node=24 ;;
 	esac
 	say "$(elapsed) Picking Python and Node.js for Frappe $1"
@@ -180,9 +181,9 @@ pick_runtimes() {
 
 # prepare_machine: everything a bench needs, installed and running. PACKAGES may have been added to.
 prepare_machine() {
-	install_packages
 	create_bench_user
 	wait_for_lock machine
+	install_packages
 	install_tools
 	start_database
 	flock --unlock 9
