@@ -11,9 +11,9 @@ hub_operations = {
 	"orders.create": "integration_hub.inbound.orders.CREATE",
 	"orders.get": "integration_hub.inbound.orders.GET",
 	"orders.cancel": "integration_hub.inbound.orders.CANCEL",
-	"requests.get": "integration_hub.core.requests.GET",
-	"requests.retry": "integration_hub.core.requests.RETRY",
-	"system.ping": "integration_hub.core.system.PING",
+	"requests.get": "integration_hub.documents.requests.GET",
+	"requests.retry": "integration_hub.documents.requests.RETRY",
+	"system.ping": "integration_hub.documents.system.PING",
 	"system.openapi": "integration_hub.openapi.builder.OPENAPI",
 }
 

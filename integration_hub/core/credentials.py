@@ -70,7 +70,7 @@ def rotate(system_name: str, overlap_hours: float = 24) -> Credentials:
 		frappe.throw(_("The overlap is 0 to {0} hours.").format(MAX_OVERLAP_HOURS))
 	previous = get_decrypted_password("User", system.user, "api_secret", raise_exception=False)
 	if previous and overlap_hours:
-		set_encrypted_password(DOCTYPE, system.name, previous, "previous_api_secret")
+		_keep_secret(DOCTYPE, system.name, "previous_api_secret", previous)
 	key = system.api_key or frappe.generate_hash(length=15)
 	secret = _new_secret(system.user)
 	frappe.db.set_value("User", system.user, "api_key", key)
@@ -86,8 +86,8 @@ def rotate(system_name: str, overlap_hours: float = 24) -> Credentials:
 def revoke(system_name: str) -> None:
 	"""Make every secret of the system worthless at once. `rotate` makes a new one."""
 	system = _with_user(system_name)
-	remove_encrypted_password("User", system.user, "api_secret")
-	remove_encrypted_password(DOCTYPE, system.name, "previous_api_secret")
+	_forget_secret("User", system.user, "api_secret")
+	_forget_secret(DOCTYPE, system.name, "previous_api_secret")
 	frappe.db.set_value("User", system.user, "api_key", None)
 	system.db_set({"previous_secret_valid_until": None, "secret_rotated_on": None, "api_key": None})
 	_forget(system)
@@ -132,8 +132,22 @@ def _with_user(system_name: str):
 
 def _new_secret(user: str) -> str:
 	secret = frappe.generate_hash(length=32)
-	set_encrypted_password("User", user, secret, "api_secret")
+	_keep_secret("User", user, "api_secret", secret)
 	return secret
+
+
+def _keep_secret(doctype: str, name: str, fieldname: str, secret: str) -> None:
+	"""Store a secret encrypted, and in its field the mask that tells Frappe there is one.
+
+	Saving a document whose password field is empty would remove the secret.
+	"""
+	set_encrypted_password(doctype, name, secret, fieldname)
+	frappe.db.set_value(doctype, name, fieldname, "*" * len(secret), update_modified=False)
+
+
+def _forget_secret(doctype: str, name: str, fieldname: str) -> None:
+	remove_encrypted_password(doctype, name, fieldname)
+	frappe.db.set_value(doctype, name, fieldname, None, update_modified=False)
 
 
 def _restrict(user: str, company: str) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from integration_hub.exceptions import MalformedJson
 
@@ -40,8 +40,11 @@ def parse(raw: bytes) -> dict:
 
 
 def _decimal(text: str) -> Decimal:
-	value = Decimal(text)
-	if abs(value.adjusted()) > 400:
+	try:
+		value = Decimal(text)
+	except InvalidOperation:
+		value = None
+	if value is None or abs(value.adjusted()) > 400:
 		raise ValueError(f"the number {text[:40]} is out of range.")
 	return value
 

@@ -42,6 +42,8 @@ def run(claim: Claim) -> Answer:
 	operation = operations.get(row.operation)
 	try:
 		context.check_enabled(caller)
+		if not row.payload:
+			raise StateConflict(_("The payload was removed when its time was over; send the call again."))
 		payload = validate(operation.schema, parse((row.payload or "").encode()))
 	except HubError as error:
 		works.record_failure(
@@ -52,12 +54,11 @@ def run(claim: Claim) -> Answer:
 		return works.run(Work(operation, caller, payload, row.fingerprint, row.request_id), claim)
 
 
-def run_now(name: str) -> Answer:
-	"""Try a resting request at once.
+def run_now(name: str) -> None:
+	"""Try a resting request at once; how it went is on the row.
 
 	Raises:
 		StateConflict: it does not rest.
-		HubError: the failure of this attempt, on record.
 	"""
 	frappe.db.rollback()
 	row = idempotency.read(name)
@@ -72,7 +73,10 @@ def run_now(name: str) -> Answer:
 		raise StateConflict(
 			_("Request {0} is {1}; only a failed or waiting one can be retried.").format(name, row.status)
 		)
-	return run(claim)
+	try:
+		run(claim)
+	except HubError:
+		frappe.db.rollback()
 
 
 def drain(seconds: int = DRAIN_SECONDS) -> int:

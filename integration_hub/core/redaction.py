@@ -4,12 +4,16 @@ import re
 
 MASK = "•••"
 
+_NAMES = (
+	"authorization|api[_-]?secret|api[_-]?key|password|passwd|secret|access[_-]?token|refresh[_-]?token|token"
+	"|(?:webhook-)?signature|cvv|cvc"
+)
+# A quoted value goes to its closing quote; an unquoted one to the end of the word, with a scheme and commas before it.
 _SECRETS = re.compile(
-	r"""(?ix)
-	(authorization|api[_-]?secret|api[_-]?key|password|passwd|secret|access[_-]?token|refresh[_-]?token|signature|cvv|cvc)
-	(["']?\s*[:=]\s*["']?)
-	((?:token|basic|bearer)\s+)?
-	[^\s"',;)}\]]+
+	rf"""(?ix)
+	(?<![a-z])({_NAMES})(?![a-z])
+	(["']?\s*[:=]\s*)
+	("(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | (?:(?:token|basic|bearer)\s+)?[^\s"';)}}\]]+)
 	"""
 )
 _TOKENS = re.compile(r"(?i)\b(token|basic|bearer)\s+[A-Za-z0-9+/=._~:-]{8,}")
@@ -19,10 +23,15 @@ _CARDS = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
 
 def redact(text: str) -> str:
 	"""Return `text` with credentials and payment card numbers masked."""
-	text = _SECRETS.sub(lambda m: f"{m[1]}{m[2]}{MASK}", text)
+	text = _SECRETS.sub(lambda m: f"{m[1]}{m[2]}{_masked(m[3])}", text)
 	text = _TOKENS.sub(lambda m: f"{m[1]} {MASK}", text)
 	text = _WEBHOOK_SECRETS.sub(MASK, text)
 	return _CARDS.sub(lambda m: MASK if _luhn(re.sub(r"\D", "", m[0])) else m[0], text)
+
+
+def _masked(value: str) -> str:
+	quote = value[0] if value[0] in "\"'" else ""
+	return f"{quote}{MASK}{quote}"
 
 
 def _luhn(digits: str) -> bool:

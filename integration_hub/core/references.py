@@ -29,6 +29,7 @@ class Reference:
 	state: str
 	fingerprint: str | None
 	request: str | None
+	generation: int
 
 
 def hash_of(system: str, object_type: str, external_id: str) -> str:
@@ -58,6 +59,7 @@ def find_many(system: str, object_type: str, external_ids: list[str]) -> dict[st
 			"state",
 			"fingerprint",
 			"request",
+			"generation",
 		],
 	)
 	return {by_hash[row.pop("external_hash")]: Reference(**row) for row in rows}
@@ -69,6 +71,14 @@ def live_document(system: str, object_type: str, external_id: str, doctype: str)
 	if reference and reference.state == LIVE and reference.document_type == doctype:
 		return reference.document_name
 	return None
+
+
+def next_generation(system: str, object_type: str, external_id: str) -> int:
+	"""Return how often an external id was taken again, counting the time that a tombstone is waiting for."""
+	reference = find(system, object_type, external_id)
+	if reference is None:
+		return 0
+	return reference.generation + (reference.state == TOMBSTONE)
 
 
 def external_ids(system: str, doctype: str, name: str) -> list[str]:
@@ -133,6 +143,25 @@ def reserve(
 	return name
 
 
+def reserve_or_revive(system: str, object_type: str, external_id: str, *, request: str | None = None) -> str:
+	"""Reserve an external id, also where the document it stood for is gone.
+
+	Raises:
+		AlreadyBound, ReferenceBusy: as `reserve`.
+	"""
+	try:
+		return reserve(system, object_type, external_id, request=request)
+	except AlreadyBound:
+		bound = find(system, object_type, external_id)
+		if (
+			bound
+			and bound.state == TOMBSTONE
+			and take_over_tombstone(bound, request=request, fingerprint=None)
+		):
+			return bound.name
+		raise
+
+
 def bind(reference: str, doctype: str, name: str) -> None:
 	"""Bind a reserved Reference to its document."""
 	sql.run(
@@ -145,7 +174,7 @@ def take_over_tombstone(reference: Reference, *, request: str | None, fingerprin
 	"""Reserve the id of a cancelled or deleted document again; False when another call was faster."""
 	changed = sql.changes(
 		"""UPDATE `tabHub External Reference`
-		SET state = %s, document_name = NULL, request = %s, fingerprint = %s WHERE name = %s AND state = %s""",
+		SET state = %s, document_name = NULL, request = %s, fingerprint = %s, generation = generation + 1 WHERE name = %s AND state = %s""",
 		(RESERVED, request, fingerprint, reference.name, TOMBSTONE),
 	)
 	return changed == 1
@@ -154,12 +183,12 @@ def take_over_tombstone(reference: Reference, *, request: str | None, fingerprin
 def add(
 	system: str, object_type: str, external_id: str, doctype: str, name: str, request: str | None = None
 ) -> None:
-	"""Reserve and bind in one go.
+	"""Reserve and bind in one go; an id whose document is gone is bound anew.
 
 	Raises:
 		AlreadyBound, ReferenceBusy: as `reserve`.
 	"""
-	bind(reserve(system, object_type, external_id, request=request), doctype, name)
+	bind(reserve_or_revive(system, object_type, external_id, request=request), doctype, name)
 
 
 def follow_rename(doc, method: str, old: str, new: str, merge: bool = False) -> None:

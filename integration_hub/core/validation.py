@@ -12,6 +12,13 @@ from integration_hub.exceptions import Fault, ValidationFailed
 
 MAX_FAULTS = 100
 
+# pydantic's names that are not the public contract's.
+_CODES = {
+	"extra_forbidden": "unknown_field",
+	"string_too_short": "too_short",
+	"string_too_long": "too_long",
+}
+
 
 def validate(schema: type[BaseModel], data: dict, *, query: bool = False) -> BaseModel:
 	"""Return `data` as a `schema`.
@@ -27,7 +34,7 @@ def validate(schema: type[BaseModel], data: dict, *, query: bool = False) -> Bas
 	except PydanticError as e:
 		faults = [_fault(schema, error, query) for error in e.errors(include_url=False)[:MAX_FAULTS]]
 	first = faults[0]
-	message = f"{first.pointer or '/'}: {first.message}"
+	message = f"{first.pointer}: {first.message}" if first.pointer else first.message
 	if len(faults) > 1:
 		message = f"{message} {_('({0} faults in all)').format(len(faults))}"
 	raise ValidationFailed(message, errors=faults)
@@ -45,7 +52,7 @@ def _fault(schema: type[BaseModel], error: dict, query: bool) -> Fault:
 
 
 def _code(error: dict) -> str:
-	return {"extra_forbidden": "unknown_field", "missing": "missing"}.get(error["type"], error["type"])
+	return _CODES.get(error["type"], error["type"])
 
 
 def _message(schema: type[BaseModel], error: dict) -> str:
@@ -59,7 +66,24 @@ def _message(schema: type[BaseModel], error: dict) -> str:
 		return f"{unknown} {_('Did you mean {0}?').format(near[0])}" if near else unknown
 	if kind == "value_error":
 		return str(error["ctx"]["error"])
-	return error["msg"] + "."
+	return _reworded(kind, error.get("ctx", {})) or error["msg"] + "."
+
+
+def _reworded(kind: str, limits: dict) -> str | None:
+	"""Say in plain words what pydantic says in its own."""
+	smallest = limits.get("min_length")
+	largest = limits.get("max_length")
+	return {
+		"string_too_short": _("Must have {0} characters at least.").format(smallest),
+		"string_too_long": _("Must have {0} characters at most.").format(largest),
+		"string_type": _("Send a string."),
+		"too_short": _("Send {0} at least.").format(smallest),
+		"too_long": _("Send {0} at most.").format(largest),
+		"less_than_equal": _("Must be {0} at most.").format(limits.get("le")),
+		"model_type": _("Send an object: { … }."),
+		"dict_type": _("Send an object: { … }."),
+		"list_type": _("Send a list: [ … ]."),
+	}.get(kind)
 
 
 def fields_at(schema: type[BaseModel], loc: tuple) -> list[str]:

@@ -1,15 +1,22 @@
 """Custom fields a system may set: only those that exist and that it lists as settable."""
 
+from datetime import date, datetime, time
+from decimal import Decimal
+
 import frappe
 from frappe import _
 from frappe.model.document import Document
-from frappe.utils import cint, flt
+from frappe.utils import cint
 
 from integration_hub.core.context import Caller
 from integration_hub.core.validation import pointer as json_pointer
 from integration_hub.exceptions import CustomFieldInvalid, CustomFieldNotSettable, CustomFieldUnknown
+from integration_hub.inbound.times import site_date, site_time
+from integration_hub.schemas.values import MAX_AMOUNT
 
-_NUMBERS = {"Int": cint, "Float": flt, "Currency": flt, "Percent": flt}
+_NUMBERS = ("Float", "Currency", "Percent")
+_TIMES = {"Date": date.fromisoformat, "Datetime": datetime.fromisoformat, "Time": time.fromisoformat}
+_MAX_INT = 2**31 - 1
 _TEXTS = ("Data", "Small Text", "Text", "Long Text", "Select", "Link", "Phone", "Autocomplete")
 
 
@@ -34,29 +41,57 @@ def apply(caller: Caller, doc: Document, values: dict, pointer: str) -> None:
 				),
 				pointer=where,
 			)
-		doc.set(fieldname, _checked(field, value, where))
+		doc.set(fieldname, _checked(doc, field, value, where))
 
 
-def _checked(field, value, pointer: str):
+def _checked(doc: Document, field, value, pointer: str):
 	"""Return the value as its field keeps it; refuse what the field would bend."""
 	if value is None:
 		return None
-	is_number = not isinstance(value, (str, bool))
-	if field.fieldtype == "Check" and isinstance(value, (bool, int)) and value in (0, 1):
+	if field.fieldtype == "Check" and value in (0, 1) and not isinstance(value, str):
+		return int(value)
+	is_number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+	if field.fieldtype == "Int" and is_number and abs(value) <= _MAX_INT and value == int(value):
 		return int(value)
 	if field.fieldtype in _NUMBERS and is_number:
-		if field.fieldtype != "Int" or value == int(value):
-			return _NUMBERS[field.fieldtype](value)
+		return _number(doc, field, Decimal(str(value)), pointer)
 	if field.fieldtype in _TEXTS and isinstance(value, str):
 		return _text(field, value, pointer)
-	if field.fieldtype in ("Date", "Datetime", "Time") and isinstance(value, str):
-		return value
-	raise CustomFieldInvalid(
+	if field.fieldtype in _TIMES and isinstance(value, str):
+		return _time(field, value, pointer)
+	raise _invalid(field, value, pointer)
+
+
+def _invalid(field, value, pointer: str) -> CustomFieldInvalid:
+	return CustomFieldInvalid(
 		_("{0} is a field of type {1} and does not take {2}.").format(
-			field.fieldname, field.fieldtype, value
+			field.fieldname, field.fieldtype, str(value)[:140]
 		),
 		pointer=pointer,
 	)
+
+
+def _number(doc: Document, field, value: Decimal, pointer: str) -> float:
+	decimals = max(0, -value.normalize().as_tuple().exponent)
+	if abs(value) > MAX_AMOUNT or decimals > doc.precision(field.fieldname):
+		raise CustomFieldInvalid(
+			_("{0} keeps {1} decimals and at most twelve digits before the point.").format(
+				field.fieldname, doc.precision(field.fieldname)
+			),
+			pointer=pointer,
+		)
+	return float(value)
+
+
+def _time(field, value: str, pointer: str) -> str:
+	try:
+		parsed = _TIMES[field.fieldtype](value)
+	except ValueError as e:
+		raise _invalid(field, value, pointer) from e
+	if field.fieldtype == "Datetime":
+		site_date(parsed, pointer)
+		return str(site_time(parsed))
+	return value
 
 
 def _text(field, value: str, pointer: str) -> str:

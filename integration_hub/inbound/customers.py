@@ -110,15 +110,13 @@ def _bind(work: Work, external_id: str, name: str) -> None:
 	try:
 		references.add(work.caller.name, "customer", external_id, "Customer", name, work.request)
 	except AlreadyBound:
-		bound = references.find(work.caller.name, "customer", external_id)
-		if bound.document_name == name and bound.state == references.LIVE:
-			return
-		raise UnknownCustomer(
-			_(
-				"The customer that external id {0} stood for ({1}) is gone. Bind the id anew in its External Reference."
-			).format(external_id, bound.document_name),
-			pointer=POINTER + "/external_id",
-		) from None
+		# Another order was faster; what it bound the id to decides.
+		bound = references.live_document(work.caller.name, "customer", external_id, "Customer")
+		if bound != name:
+			raise CustomerAmbiguous(
+				_("External id {0} was just bound to {1}, not to {2}.").format(external_id, bound, name),
+				pointer=POINTER + "/external_id",
+			) from None
 
 
 def _unknown(work: Work, customer: Customer) -> str:
@@ -139,14 +137,14 @@ def _unknown(work: Work, customer: Customer) -> str:
 def _create_once(work: Work, customer: Customer) -> str:
 	"""Make the customer; of two orders that race for the same new one the second waits, and finds it."""
 	if not customer.name:
-		message = _("A new customer needs a name.")
+		message = _("No such customer is known, and a new one needs a name.")
 		raise ValidationFailed(message, errors=[Fault(POINTER + "/name", message, "missing")])
 	if "<" in customer.name or ">" in customer.name:
 		message = _("ERPNext takes no < or > in the name of a customer.")
 		raise ValidationFailed(message, errors=[Fault(POINTER + "/name", message, "text_not_storable")])
 	key = _identity(customer)
 	try:
-		reference = references.reserve(work.caller.name, "customer", key, request=work.request)
+		reference = references.reserve_or_revive(work.caller.name, "customer", key, request=work.request)
 	except AlreadyBound:
 		# READ COMMITTED: what the other order committed is visible now.
 		found = references.live_document(work.caller.name, "customer", key, "Customer")

@@ -30,7 +30,13 @@ def translated():
 		raise
 	except frappe.ValidationError as e:
 		if _is_credit_limit(e):
-			raise CreditLimitExceeded(_text(e), pointer="/customer") from e
+			# ERPNext's own message names the people who may lift the limit; they are no business of the caller's.
+			raise CreditLimitExceeded(
+				_(
+					"The order passes the customer's credit limit. Raise the limit in ERPNext, or wait for a payment."
+				),
+				pointer="/customer",
+			) from e
 		raise BusinessRule(_text(e)) from e
 
 

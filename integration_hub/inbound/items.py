@@ -124,7 +124,7 @@ def _create(work: Work, line: OrderLine, names: _Names) -> str:
 	system = work.caller.system
 	code = line.item_code or line.sku or line.item_external_id or line.barcode
 	try:
-		reference = references.reserve(system.name, "sku", code, request=work.request)
+		reference = references.reserve_or_revive(system.name, "sku", code, request=work.request)
 	except AlreadyBound:
 		return references.live_document(system.name, "sku", code, "Item") or code
 	item = frappe.get_doc(
@@ -176,7 +176,7 @@ def check_uom(item: frappe._dict, uom: str, pointer: str) -> float:
 	if uom == item.stock_uom:
 		return 1.0
 	if frappe.db.get_value("UOM", uom, "name") != uom:
-		raise UnknownUom(_("There is no unit {0}.").format(uom), pointer=pointer)
+		raise UnknownUom(_("There is no unit {0}. Send ERPNext's name of it.").format(uom), pointer=pointer)
 	factor = frappe.db.get_value(
 		"UOM Conversion Detail", {"parent": item.name, "uom": uom}, "conversion_factor"
 	) or frappe.db.get_value("UOM Conversion Factor", {"from_uom": uom, "to_uom": item.stock_uom}, "value")

@@ -208,6 +208,11 @@ def _save(work: Work, doc: Document, order: OrderCreate) -> None:
 	submit = cint(work.caller.system.submit_orders) if order.submit is None else order.submit
 	gate_decides = order.totals and work.caller.system.totals_policy != "Reject"
 	doc.flags.hub_origin = True
+	# A field of permission level 1, which Frappe would reset: without it a pricing rule changes what the caller priced.
+	doc.flags.ignore_permlevel_for_fields = [
+		*doc.flags.get("ignore_permlevel_for_fields", []),
+		"ignore_pricing_rule",
+	]
 	with translated():
 		if not gate_decides:
 			_first_save(doc, work, submit)
@@ -365,6 +370,25 @@ def existing(caller: Caller, doctype: str, name: str) -> dict:
 	return {"order": read_order(caller.name, name)}
 
 
+def create_key(caller: Caller, order: OrderCreate) -> list:
+	"""What the key is derived from: the external id; for one that is used again, how often it was."""
+	parts: list = [order.external_id]
+	if caller.system.reuse_cancelled_ids:
+		generation = references.next_generation(caller.name, "order", order.external_id)
+		parts += [generation] if generation else []
+	return parts
+
+
+def cancel_key(caller: Caller, target: OrderCancel) -> list:
+	"""What the key is derived from: the order it means today, which an amendment or a new use of the id changes."""
+	if target.name is not None:
+		return ["name", target.name]
+	reference = references.find(caller.name, "order", target.external_id)
+	if reference and reference.document_name:
+		return ["name", reference.document_name]
+	return ["external_id", target.external_id]
+
+
 EXAMPLE = {
 	"external_id": "ORD-1001",
 	"order_number": "1001",
@@ -405,7 +429,7 @@ CREATE = Operation(
 	status=201,
 	object_type="order",
 	external_id=lambda order: order.external_id,
-	key_parts=lambda order: [order.external_id],
+	key_parts=create_key,
 	prepare=reserve_number,
 	existing=existing,
 	example=EXAMPLE,
@@ -421,9 +445,7 @@ CANCEL = Operation(
 	writes=True,
 	ledger=True,
 	external_id=lambda target: target.external_id,
-	key_parts=lambda target: (
-		["external_id", target.external_id] if target.external_id is not None else ["name", target.name]
-	),
+	key_parts=cancel_key,
 	example={"external_id": "ORD-1001", "reason": "The customer changed their mind"},
 )
 

@@ -145,6 +145,7 @@ def _apply_discounts(caller: Caller, doc: Document, discounts: list[Discount]) -
 	"""Amounts add up; per cent counts of the lines (before tax) or of the grand total (after)."""
 	if not discounts:
 		return
+	doc.hub_discounts = "\n".join(_named(discount) for discount in discounts)
 	amount = sum((d.amount for d in discounts if d.amount is not None), Decimal(0))
 	percent = sum((d.percent for d in discounts if d.percent is not None), Decimal(0))
 	if percent > 100:
@@ -168,6 +169,12 @@ def _apply_discounts(caller: Caller, doc: Document, discounts: list[Discount]) -
 	doc.discount_amount = (
 		flt(float(total), doc.precision("discount_amount")) if percent else _money(doc, total, "/discounts")
 	)
+
+
+def _named(discount: Discount) -> str:
+	"""Say what a discount was: ERPNext keeps one sum for all of them."""
+	name = " ".join(part for part in (discount.code, discount.title) if part) or _("Discount")
+	return f"{name}: {discount.amount}" if discount.amount is not None else f"{name}: {discount.percent} %"
 
 
 def _refuse(message: str, code: str) -> None:

@@ -10,16 +10,19 @@ from integration_hub.exceptions import Fault, ValidationFailed
 from integration_hub.schemas.values import EARLIEST, LATEST
 
 
+def site_time(value: datetime) -> datetime:
+	"""Return a naive datetime in the site's zone; a value without an offset is in that zone already."""
+	return value.astimezone(ZoneInfo(get_system_timezone())).replace(tzinfo=None) if value.tzinfo else value
+
+
 def site_date(value: datetime, pointer: str) -> date:
 	"""Return the day of a time in the site's zone; a time without an offset is in that zone already.
 
 	Raises:
 		ValidationFailed: the conversion moved it out of the years that can be stored.
 	"""
-	if value.tzinfo is None:
-		return value.date()
 	try:
-		day = value.astimezone(ZoneInfo(get_system_timezone())).date()
+		day = site_time(value).date()
 	except OverflowError:
 		day = date.max
 	if not EARLIEST <= day <= LATEST:

@@ -36,7 +36,7 @@ def build() -> dict:
 		"tags": [{"name": area} for area in sorted({op.name.split(".")[0] for op in listed})],
 		"paths": {op.path: {"post" if op.writes else "get": _path_item(op, refs)} for op in listed},
 		"components": {
-			"schemas": definitions["$defs"],
+			"schemas": _plain(definitions["$defs"]),
 			"securitySchemes": {
 				"token": {
 					"type": "apiKey",
@@ -46,6 +46,19 @@ def build() -> dict:
 				}
 			},
 		},
+	}
+
+
+def _plain(schema):
+	"""Drop `additionalProperties: true`, the default, which only some releases of pydantic write."""
+	if isinstance(schema, list):
+		return [_plain(part) for part in schema]
+	if not isinstance(schema, dict):
+		return schema
+	return {
+		name: _plain(part)
+		for name, part in schema.items()
+		if not (name == "additionalProperties" and part is True)
 	}
 
 

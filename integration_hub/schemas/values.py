@@ -136,6 +136,14 @@ def _email(text: str) -> str:
 	return text
 
 
+def _currency(text: str) -> str:
+	if not re.fullmatch(r"[A-Z]{3}", text):
+		raise PydanticCustomError(
+			"not_a_currency", "Send a currency code of three capital letters, such as USD"
+		)
+	return text
+
+
 def _phone(text: str) -> str:
 	# What frappe.utils.validate_phone_number lets through.
 	if not re.fullmatch(r"([0-9 +_\-,.*#()]){1,20}", text):
@@ -165,7 +173,7 @@ Line = Annotated[str, StringConstraints(max_length=140), AfterValidator(_one_lin
 Text = Annotated[str, StringConstraints(max_length=5_000), AfterValidator(storable)]
 Email = Annotated[str, StringConstraints(max_length=140), AfterValidator(_email)]
 Phone = Annotated[str, StringConstraints(max_length=20), AfterValidator(_phone)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, AfterValidator(_currency), Field(json_schema_extra={"pattern": "^[A-Z]{3}$"})]
 Time = Annotated[
 	datetime,
 	BeforeValidator(_time, json_schema_input_type=str),

@@ -128,7 +128,7 @@ def test_commit_stands_in_one_place():
 
 
 def test_transactions_are_begun_and_rolled_back_in_the_door():
-	allowed = TRANSACTIONS | {"compat.py", "core/requests.py"}
+	allowed = TRANSACTIONS | {"compat.py"}
 	ends = files_calling("frappe.db.rollback", "frappe.db.begin", "frappe.db.savepoint")
 	assert ends <= allowed
 	assert "core/work.py" in ends

@@ -13,6 +13,8 @@ class HubExternalReference(Document):
 		if not frappe.db.exists(self.document_type, self.document_name):
 			frappe.throw(_("There is no {0} {1}.").format(_(self.document_type), self.document_name))
 		self._refuse_second()
+		if self.state == references.RESERVED or self.has_value_changed("document_name"):
+			self.state = references.LIVE
 
 	def _refuse_second(self):
 		other = references.find(self.system, self.object_type, self.external_id)

@@ -9,7 +9,7 @@ from integration_hub.core import queue
 from integration_hub.core.context import Caller
 from integration_hub.core.idempotency import DOCTYPE
 from integration_hub.core.operations import Operation
-from integration_hub.exceptions import HubError, NotFound
+from integration_hub.exceptions import NotFound
 from integration_hub.schemas.requests import RequestAnswer, RequestGet, RequestRetry
 
 
@@ -33,14 +33,7 @@ def retry(caller: Caller, body: RequestRetry) -> dict:
 		StateConflict: it is neither failed nor waiting.
 	"""
 	get(caller, body)
-	attempts = frappe.db.get_value(DOCTYPE, body.id, "attempt_no")
-	try:
-		queue.run_now(body.id)
-	except HubError:
-		frappe.db.rollback()
-		# A failed attempt is an answer; a refused retry is an error.
-		if frappe.db.get_value(DOCTYPE, body.id, "attempt_no") == attempts:
-			raise
+	queue.run_now(body.id)
 	return get(caller, body)
 
 
