@@ -46,8 +46,7 @@ function may_write(frm) {
 
 function show_state(frm) {
 	frm.dashboard.clear_headline();
-	if (frm.is_new()) return;
-	const [text, color] = state_in_words(frm.doc);
+	const [text, color] = frm.is_new() ? [new_in_words(), "blue"] : state_in_words(frm.doc);
 	if (text) frm.dashboard.set_headline(`<div class="hub-headline">${text}</div>`, color, true);
 }
 
@@ -73,6 +72,12 @@ function state_in_words(doc) {
 			"yellow",
 		];
 	return ["", ""];
+}
+
+function new_in_words() {
+	return __(
+		"Name the system, choose its company and what it may call, and save. Its user and secret come next."
+	);
 }
 
 function no_user_in_words() {
