@@ -166,6 +166,16 @@ def hub(shop):
 
 
 @pytest.fixture(scope="session")
+def people(site, stack):
+	"""`people.new(*roles)`: a user of the Desk."""
+	from integration_hub.tests.systems import People
+
+	made = People(stack, site.refresh)
+	yield made
+	site.owners += [person.name for person in made.made]
+
+
+@pytest.fixture(scope="session")
 def anonymous(site, stack):
 	"""A client without credentials."""
 	from integration_hub.tests.stack import Http

@@ -1,5 +1,6 @@
 """The site as tests look at it: counts, rows and settings, always as committed by now."""
 
+import time
 from contextlib import contextmanager
 
 import frappe
@@ -83,6 +84,67 @@ def order_of(system: str, external_id: str):
 	names = [row.name for row in rows if row.hub_external_id == external_id]
 	assert len(names) == 1, f"{external_id} has the orders {names}"
 	return frappe.get_doc("Sales Order", names[0])
+
+
+def wait_for(what: str, condition, seconds: float = 30):
+	"""Return the first true value of `condition()`, which is asked until then.
+
+	Raises:
+		AssertionError: it did not come in time.
+	"""
+	deadline = time.monotonic() + seconds
+	while True:
+		refresh()
+		if value := condition():
+			return value
+		assert time.monotonic() < deadline, f"{what}: not within {seconds} seconds"
+		time.sleep(0.05)
+
+
+def wait_for_status(request: str, *statuses: str, seconds: float = 30):
+	"""Return a Hub Request as soon as it has one of these states."""
+	filters = {"name": request, "status": ("in", statuses)}
+	wait_for(
+		f"request {request} {' or '.join(statuses)}",
+		lambda: frappe.db.exists("Hub Request", filters),
+		seconds,
+	)
+	return frappe.get_doc("Hub Request", request)
+
+
+def set_row(doctype: str, name: str, **values) -> None:
+	"""Write columns of a row as they are, past the document; a value may be ("UTC", seconds): that far from now."""
+	refresh()
+	for column, value in values.items():
+		if isinstance(value, tuple):
+			frappe.db.sql(
+				f"UPDATE `tab{doctype}` SET `{column}` = UTC_TIMESTAMP(6) + INTERVAL %s SECOND WHERE name = %s",
+				(value[1], name),
+			)
+		else:
+			frappe.db.sql(f"UPDATE `tab{doctype}` SET `{column}` = %s WHERE name = %s", (value, name))
+	frappe.db.commit()
+
+
+DEADLOCK = 1213
+
+
+@contextmanager
+def order_refused_by_the_database(external_id: str, errno: int = DEADLOCK):
+	"""Let the database answer the INSERT of one order with an error of its own, for the time of a block."""
+	trigger = f"hub_tests_{frappe.generate_hash(length=8)}"
+	refresh()
+	frappe.db.sql_ddl(
+		f"""CREATE TRIGGER {trigger} BEFORE INSERT ON `tabSales Order` FOR EACH ROW
+		IF NEW.hub_external_id = {frappe.db.escape(external_id)} THEN
+			SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {errno}, MESSAGE_TEXT = 'said by the tests';
+		END IF"""
+	)
+	try:
+		yield
+	finally:
+		refresh()
+		frappe.db.sql_ddl(f"DROP TRIGGER {trigger}")
 
 
 @contextmanager

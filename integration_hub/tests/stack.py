@@ -11,13 +11,19 @@ HUB_DB_ROOT_USER, HUB_DB_ROOT_PASSWORD   a MariaDB account that may create sites
 
 import json
 import os
-from dataclasses import dataclass
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
 
 NEEDED = ("HUB_TEST_SITE", "HUB_TEST_BASE_URL", "HUB_TEST_BENCH")
 TIMEOUT = 60
+STARTS_WITHIN = 90
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,80 @@ class Stack:
 			db_root_user=os.environ.get("HUB_DB_ROOT_USER"),
 			db_root_password=os.environ.get("HUB_DB_ROOT_PASSWORD"),
 		)
+
+	def start(self, *arguments: str, site: str | None = None) -> subprocess.Popen:
+		"""Start a command of Frappe (`execute`, `migrate`, …) for a site; what it prints is kept.
+
+		It is what `bench` itself runs for `bench --site S …`.
+		"""
+		command = [sys.executable, "-W", "ignore", "-m", "frappe.utils.bench_helper", "frappe"]
+		if site:
+			command += ["--site", site]
+		return subprocess.Popen(
+			[*command, *arguments],
+			cwd=self.bench / "sites",
+			stdin=subprocess.DEVNULL,
+			stdout=subprocess.PIPE,
+			stderr=subprocess.STDOUT,
+			text=True,
+		)
+
+	def run(self, *arguments: str, site: str | None = None, timeout: int = 180) -> str:
+		"""Run a command of Frappe to its end and return what it printed.
+
+		Raises:
+			AssertionError: it failed.
+		"""
+		return finish(self.start(*arguments, site=site), timeout)
+
+	@contextmanager
+	def server(self, **environment: str):
+		"""Start a web server of its own for the block, in another environment; yield the Stack with its address."""
+		port = free_port()
+		command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+		process = subprocess.Popen(
+			[*command, "--workers", "1", "frappe.app:application"],
+			cwd=self.bench / "sites",
+			env={**os.environ, **environment},
+			stdout=subprocess.DEVNULL,
+			stderr=subprocess.DEVNULL,
+		)
+		try:
+			yield self._once_it_answers(f"http://127.0.0.1:{port}")
+		finally:
+			process.terminate()
+			process.wait(TIMEOUT)
+
+	def _once_it_answers(self, base_url: str) -> "Stack":
+		deadline = time.monotonic() + STARTS_WITHIN
+		while True:
+			try:
+				requests.get(f"{base_url}/api/method/ping", headers={"Host": self.host}, timeout=TIMEOUT)
+				return replace(self, base_url=base_url)
+			except requests.ConnectionError:
+				assert time.monotonic() < deadline, "the server did not start"
+				time.sleep(0.1)
+
+
+def finish(process: subprocess.Popen, timeout: int = 180) -> str:
+	"""Wait for a started command and return what it printed.
+
+	Raises:
+		AssertionError: it failed.
+	"""
+	try:
+		output, _ = process.communicate(timeout=timeout)
+	finally:
+		process.kill()
+	assert process.returncode == 0, output[-4000:]
+	return output
+
+
+def free_port() -> int:
+	"""Return a port nobody listens on at this moment."""
+	with socket.socket() as probe:
+		probe.bind(("127.0.0.1", 0))
+		return probe.getsockname()[1]
 
 
 class Answer:
@@ -139,6 +219,19 @@ class Http:
 	def get(self, verb: str, headers: dict[str, str] | None = None, **parameters) -> Answer:
 		"""Call a reading verb of the hub."""
 		return self.raw("GET", path_of(verb), headers=headers, params=parameters)
+
+	def send(self, method: str, path: str, body: dict | None = None, **options) -> Answer:
+		"""Call any path with a JSON body, as a client of Frappe's own API does."""
+		data = None if body is None else json.dumps(body)
+		return self.raw(method, path, data, {"Content-Type": "application/json"}, **options)
+
+	def press(self, doctype: str, name: str, method: str, **arguments) -> Answer:
+		"""Call a method of a document, as a button in the Desk does."""
+		return self.send(
+			"POST",
+			"/api/method/run_doc_method",
+			{"dt": doctype, "dn": name, "method": method, "args": json.dumps(arguments)},
+		)
 
 	@staticmethod
 	def _headers(key: str | None, headers: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Connected Systems for tests: made with their own user and credentials, as the button in the Desk makes them."""
+"""Who calls: Connected Systems, made with their user and credentials as the button in the Desk makes them, and people."""
 
 from dataclasses import dataclass, field
 
@@ -71,3 +71,42 @@ class Systems:
 
 def all_scopes(*without: str) -> list[dict]:
 	return [{"scope": scope} for scope in SCOPES if scope not in without]
+
+
+@dataclass
+class Person:
+	"""A user of the Desk and a client that calls as this person."""
+
+	name: str
+	http: Http = field(repr=False)
+
+
+class People:
+	"""Makes people."""
+
+	def __init__(self, stack: Stack, between):
+		self.stack = stack
+		self.made: list[Person] = []
+		self._between = between
+
+	def new(self, *roles: str) -> Person:
+		"""Make a user of the Desk with just these roles."""
+		user = frappe.get_doc(
+			{
+				"doctype": "User",
+				"email": f"{unique('hub-tests').lower()}@example.com",
+				"first_name": "Hub Tests",
+				"last_name": "Person",
+				"send_welcome_email": 0,
+				"user_type": "System User",
+				"api_key": frappe.generate_hash(length=15),
+				"api_secret": frappe.generate_hash(length=15),
+			}
+		)
+		user.append_roles(*roles)
+		secret = user.api_secret
+		user.insert()
+		frappe.db.commit()
+		person = Person(user.name, Http(self.stack, f"{user.api_key}:{secret}", self._between))
+		self.made.append(person)
+		return person
