@@ -99,7 +99,8 @@ function scheduled_in_words(doc) {
 
 function countdown(doc) {
 	const seconds = integration_hub.from_utc(doc.next_attempt_at)?.diff(moment(), "seconds");
-	if (!(seconds > 0)) return __("any moment now");
+	// The scheduler decides when: every minute on v15, every fourth on v16.
+	if (!(seconds > 0)) return __("within the next minutes");
 	if (seconds < 100) return __("in {0} seconds", [seconds]);
 	return integration_hub.from_utc(doc.next_attempt_at).fromNow();
 }
