@@ -28,7 +28,7 @@ from integration_hub.exceptions import (
 
 DOCTYPE = "Hub Connected System"
 
-_HUB_PATH = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.")
+_HUB_PATH = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.api\.")
 _ENDPOINT = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.api\.v1\.(\w+\.\w+)/?")
 _OPEN_PATHS = ("/api/method/upload_file", "/api/v1/method/upload_file", "/api/v2/method/upload_file")
 

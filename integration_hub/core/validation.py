@@ -74,7 +74,7 @@ def _reworded(kind: str, limits: dict) -> str | None:
 	smallest = limits.get("min_length")
 	largest = limits.get("max_length")
 	return {
-		"string_too_short": _("Must have {0} characters at least.").format(smallest),
+		"string_too_short": _("Must have one character at least."),
 		"string_too_long": _("Must have {0} characters at most.").format(largest),
 		"string_type": _("Send a string."),
 		"too_short": _("Send {0} at least.").format(smallest),

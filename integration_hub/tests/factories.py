@@ -114,3 +114,16 @@ def placed(http, **overrides):
 	answer = http.post("orders.create", order(**overrides))
 	assert answer.status == 201, answer
 	return answer
+
+
+def lines_of(**overrides) -> dict:
+	"""Return the part of a body with one line."""
+	return {"lines": [line(**overrides)]}
+
+
+def made_order(answer):
+	"""Return the Sales Order of an answer, as committed by now."""
+	import frappe
+
+	frappe.db.rollback()
+	return frappe.get_doc("Sales Order", answer.order["name"])

@@ -8,12 +8,7 @@ import frappe
 from frappe.utils import add_days, getdate
 
 from integration_hub.tests import expect, factories
-from integration_hub.tests.factories import CUSTOMER, ITEM, SECOND_ITEM, line, order, placed
-
-
-def sales_order(answer):
-	frappe.db.rollback()
-	return frappe.get_doc("Sales Order", answer.order["name"])
+from integration_hub.tests.factories import CUSTOMER, ITEM, SECOND_ITEM, line, made_order, order, placed
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +21,12 @@ def creator(systems):
 
 def test_the_answer(creator):
 	hub = creator.http
+	customer, customer_id = factories.unique("HT New"), factories.unique("C")
 	answer = placed(
 		hub,
 		external_id=(external_id := factories.unique("ORD")),
 		order_number="#1001",
-		customer={
-			"name": (customer := factories.unique("HT New")),
-			"external_id": (customer_id := factories.unique("C")),
-		},
+		customer={"name": customer, "external_id": customer_id},
 		lines=[
 			line(external_id="l1", quantity=3, unit_price="19.90", discount={"percent": 10}),
 			line(item_code=SECOND_ITEM, unit_price=0),
@@ -45,42 +38,10 @@ def test_the_answer(creator):
 	made = answer.order
 	assert made.pop("url").endswith(f"/sales-order/{made['name']}")
 	assert set(answer.message) == {"id", "order"}
-	assert made == {
+	assert made == ANSWER | {
 		"name": made["name"],
 		"external_id": external_id,
-		"order_number": "#1001",
-		"docstatus": 1,
-		"status": "To Deliver and Bill",
 		"customer": {"name": customer, "external_id": customer_id},
-		"currency": "USD",
-		"net_total": 53.73,
-		"tax_total": 10.21,
-		"grand_total": 68.84,
-		"delivered_percent": 0,
-		"billed_percent": 0,
-		"held_because": None,
-		"lines": [
-			{
-				"external_id": "l1",
-				"item_code": ITEM,
-				"quantity": 3,
-				"unit_price": 17.91,
-				"amount": 53.73,
-				"delivered": 0,
-				"billed": 0,
-				"returned": 0,
-			},
-			{
-				"external_id": None,
-				"item_code": SECOND_ITEM,
-				"quantity": 1,
-				"unit_price": 0,
-				"amount": 0,
-				"delivered": 0,
-				"billed": 0,
-				"returned": 0,
-			},
-		],
 	}
 	for query in ({"external_id": external_id}, {"name": made["name"]}):
 		read = hub.get("orders.get", **query).order
@@ -88,9 +49,45 @@ def test_the_answer(creator):
 		assert read == made
 
 
+NOTHING_YET = {"delivered": 0, "billed": 0, "returned": 0}
+ANSWER = {
+	"name": None,
+	"external_id": None,
+	"order_number": "#1001",
+	"docstatus": 1,
+	"status": "To Deliver and Bill",
+	"customer": None,
+	"currency": "USD",
+	"net_total": 53.73,
+	"tax_total": 10.21,
+	"grand_total": 68.84,
+	"delivered_percent": 0,
+	"billed_percent": 0,
+	"held_because": None,
+	"lines": [
+		{
+			"external_id": "l1",
+			"item_code": ITEM,
+			"quantity": 3,
+			"unit_price": 17.91,
+			"amount": 53.73,
+			**NOTHING_YET,
+		},
+		{
+			"external_id": None,
+			"item_code": SECOND_ITEM,
+			"quantity": 1,
+			"unit_price": 0,
+			"amount": 0,
+			**NOTHING_YET,
+		},
+	],
+}
+
+
 def test_the_document(shop, hub, masters):
 	answer = placed(hub)
-	doc = sales_order(answer)
+	doc = made_order(answer)
 	assert {field: doc.get(field) for field in DOCUMENT} == DOCUMENT | {
 		"company": masters.company,
 		"hub_system": shop.name,
@@ -192,7 +189,7 @@ def test_everything_hangs_together(shop, hub, site):
 def test_draft_or_submitted(systems, setting, sent, docstatus):
 	system = systems.like(submit_orders=setting)
 	answer = placed(system.http, submit=sent)
-	doc = sales_order(answer)
+	doc = made_order(answer)
 	assert (answer.order["docstatus"], doc.docstatus) == (docstatus, docstatus)
 	status = "To Deliver and Bill" if docstatus else "Draft"
 	assert (answer.order["status"], doc.status) == (status, status)
@@ -219,7 +216,7 @@ def test_draft_or_submitted(systems, setting, sent, docstatus):
 def test_order_number(systems, as_po, po_no):
 	system = systems.like(order_number_as_po=as_po)
 	answer = placed(system.http, order_number="#7")
-	doc = sales_order(answer)
+	doc = made_order(answer)
 	assert (doc.po_no, doc.hub_order_number, answer.order["order_number"]) == (po_no, "#7", "#7")
 
 
@@ -307,15 +304,15 @@ def test_a_number_somebody_took_by_hand_is_stepped_over(system, series):
 def test_times_come_into_the_sites_zone(sent, day, hub):
 	"""The site of the tests is in New York."""
 	assert frappe.utils.get_system_timezone() == "America/New_York"
-	doc = sales_order(placed(hub, placed_at=sent, deliver_by="2026-12-31T23:30:00-12:00"))
+	doc = made_order(placed(hub, placed_at=sent, deliver_by="2026-12-31T23:30:00-12:00"))
 	assert (doc.transaction_date, doc.delivery_date) == (day, date(2027, 1, 1))
 
 
 def test_delivery_dates(systems, hub):
 	system = systems.like(lead_time_days=5)
-	doc = sales_order(placed(system.http, placed_at="2026-03-01"))
+	doc = made_order(placed(system.http, placed_at="2026-03-01"))
 	assert (doc.delivery_date, doc.items[0].delivery_date) == (date(2026, 3, 6), date(2026, 3, 6))
-	doc = sales_order(
+	doc = made_order(
 		placed(
 			system.http,
 			placed_at="2026-03-01",
@@ -328,7 +325,7 @@ def test_delivery_dates(systems, hub):
 
 
 def test_no_date_means_today(hub):
-	doc = sales_order(placed(hub))
+	doc = made_order(placed(hub))
 	assert doc.transaction_date == getdate()
 
 
@@ -337,7 +334,7 @@ def test_no_date_means_today(hub):
 
 def test_tags_and_note(hub):
 	answer = placed(hub, tags=["VIP", "Ünïcode tag"], note="Ring twice.\nThen wait & see: 5 > 3")
-	doc = sales_order(answer)
+	doc = made_order(answer)
 	assert doc.hub_note == "Ring twice.\nThen wait & see: 5 > 3"
 	assert sorted(frappe.db.get_value("Sales Order", doc.name, "_user_tags").split(",")) == [
 		"VIP",
@@ -406,7 +403,7 @@ VALUES = {
 def test_custom_fields_are_set(fields):
 	sent = VALUES | {"ht_check": True, "ht_int": 7.0, "ht_text": None}
 	answer = placed(fields.http, custom_fields=VALUES, lines=[line(custom_fields=sent), line()])
-	doc = sales_order(answer)
+	doc = made_order(answer)
 	expected = VALUES | {
 		"ht_date": date(2026, 3, 1),
 		"ht_time": frappe.utils.get_datetime("2026-03-01 12:30:00"),
@@ -481,7 +478,7 @@ def quotation(factory, customer: str = CUSTOMER, **values):
 
 def test_an_order_from_a_quotation(factory, hub):
 	offer = quotation(factory)
-	doc = sales_order(
+	doc = made_order(
 		placed(hub, quotation={"name": offer.name}, lines=[line(quantity=2), line(item_code=SECOND_ITEM)])
 	)
 	assert [(row.prevdoc_docname, row.quotation_item) for row in doc.items] == [
@@ -493,7 +490,7 @@ def test_an_order_from_a_quotation(factory, hub):
 
 def test_the_orders_prices_win_over_the_quotations(factory, hub):
 	offer = quotation(factory)
-	doc = sales_order(placed(hub, quotation={"name": offer.name}, lines=[line(quantity=2, unit_price=7)]))
+	doc = made_order(placed(hub, quotation={"name": offer.name}, lines=[line(quantity=2, unit_price=7)]))
 	assert (doc.items[0].rate, doc.grand_total) == (7, 14)
 
 
@@ -563,9 +560,7 @@ def priced(factory, site):
 @pytest.mark.parametrize("price", [0, "0.01", 98, 99, 100])
 @pytest.mark.parametrize("submit", [True, False])
 def test_a_price_stays_what_was_sent(price, submit, priced, hub):
-	doc = sales_order(
-		placed(hub, submit=submit, lines=[line(item_code=priced, quantity=2, unit_price=price)])
-	)
+	doc = made_order(placed(hub, submit=submit, lines=[line(item_code=priced, quantity=2, unit_price=price)]))
 	[row] = doc.items
 	price = float(price)
 	assert (row.rate, row.price_list_rate, row.amount) == (price, price, 2 * price)
@@ -576,12 +571,12 @@ def test_a_price_stays_what_was_sent(price, submit, priced, hub):
 
 def test_free_and_paid_lines_of_one_item(priced, hub):
 	lines = [line(item_code=priced, unit_price=0), line(item_code=priced, unit_price=5)]
-	doc = sales_order(placed(hub, lines=lines, totals={"grand": 5}))
+	doc = made_order(placed(hub, lines=lines, totals={"grand": 5}))
 	assert [row.rate for row in doc.items] == [0, 5]
 
 
 def test_a_draft_that_is_saved_again_keeps_its_prices(priced, hub):
-	doc = sales_order(
+	doc = made_order(
 		placed(hub, submit=False, lines=[line(item_code=priced, unit_price=0), line(unit_price=3)])
 	)
 	doc.save()
