@@ -101,6 +101,11 @@ def raw_commit() -> None:
 	frappe.db.sql("commit")
 
 
+def raw_commit_then_refuse() -> None:
+	raw_commit()
+	frappe.throw("refused after a commit")
+
+
 def ddl() -> None:
 	frappe.db.sql_ddl(f"ALTER TABLE {TABLE} COMMENT 'changed in the work'")
 

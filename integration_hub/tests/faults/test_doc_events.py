@@ -100,12 +100,13 @@ def test_a_callback_before_the_commit_that_fails_leaves_nothing(server, faulty, 
 	invariants.no_order(store.name, body["external_id"])
 
 
-@pytest.fixture
-def split(server, faulty, store, manager):
+@pytest.fixture(params=["raw-commit@on-submit", "raw-commit-then-refuse@on-submit"])
+def split(server, faulty, store, manager, request):
 	"""A body whose work somebody's `COMMIT` split, and the answer it got."""
 	body = f.order()
-	answer = faulty.order(body, "raw-commit@on-submit")
-	assert server.fired("raw-commit@on-submit") > 0
+	before = server.fired(request.param)
+	answer = faulty.order(body, request.param)
+	assert server.fired(request.param) == before + 1
 	return body, answer
 
 
