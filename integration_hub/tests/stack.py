@@ -84,6 +84,22 @@ class Stack:
 		"""
 		return finish(self.start(*arguments, site=site), timeout)
 
+	def run_python(self, code: str, site: str, timeout: int = 120) -> str:
+		"""Run code in a process connected to a site and return what it printed.
+
+		Raises:
+			AssertionError: it failed.
+		"""
+		connected = f"import frappe\nfrappe.init({site!r}, sites_path='.')\nfrappe.connect()\n{code}"
+		process = subprocess.Popen(
+			[sys.executable, "-W", "ignore", "-c", connected],
+			cwd=self.bench / "sites",
+			stdout=subprocess.PIPE,
+			stderr=subprocess.STDOUT,
+			text=True,
+		)
+		return finish(process, timeout)
+
 	@contextmanager
 	def server(self, **environment: str):
 		"""Start a web server of its own for the block, in another environment; yield the Stack with its address."""
