@@ -65,6 +65,8 @@ def complete_wizard() -> None:
 	# What a shop sends is what is booked: no tax of ERPNext's own on an order that names none.
 	templates = {"company": COMPANY, "is_default": 1}
 	frappe.db.set_value("Sales Taxes and Charges Template", templates, "is_default", 0)
+	# ERPNext's tours would lie over the pages people came to see.
+	frappe.db.set_single_value("System Settings", "enable_onboarding", 0)
 
 
 def make_encryption_key() -> None:
