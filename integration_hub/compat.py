@@ -1,5 +1,7 @@
 """The only file that knows v15 from v16, and the guard that keeps a piece of work one transaction."""
 
+from collections.abc import Callable
+
 import frappe
 from frappe.model.document import Document
 
@@ -63,6 +65,7 @@ def clear_leftovers(made: list[tuple[str, str]]) -> None:
 	frappe.clear_messages()
 	frappe.flags.currently_saving = []
 	frappe.local.cache = {}
+	frappe.db.value_cache.clear()
 	for doctype, name in made:
 		frappe.clear_document_cache(doctype, name)
 	for callbacks in ("before_commit", "after_commit", "before_rollback", "after_rollback"):
@@ -90,11 +93,18 @@ def reconnect() -> None:
 	frappe.db.begin()
 
 
-def run_callbacks_after_commit() -> None:
-	"""Run what a failing after-commit callback kept from running; each failure is logged, none is raised."""
-	while frappe.db.after_commit._functions:
+def take_callbacks_after_commit() -> list[Callable]:
+	"""Take the callbacks that a failing commit, or a failing one among them, has left waiting."""
+	waiting = list(frappe.db.after_commit._functions)
+	frappe.db.after_commit.reset()
+	return waiting
+
+
+def run_callbacks(callbacks: list[Callable]) -> None:
+	"""Run callbacks; each failure is logged, none is raised."""
+	for callback in callbacks:
 		try:
-			frappe.db.after_commit.run()
+			callback()
 		except Exception:
 			frappe.log_error("Integration Hub: a callback after the commit failed")
 
@@ -112,14 +122,34 @@ def discard(doc: Document) -> None:
 def set_status(doc: Document) -> None:
 	"""Set the status of a document that was inserted as a submitted one; ERPNext skips new documents.
 
-	v15 has no way to ask for the status alone and adds a comment to the timeline.
+	Not by `doc.db_set`, which notifies: four milliseconds for nothing.
 	"""
 	if hasattr(doc, "get_status"):
 		doc.status = doc.get_status()["status"]
-		# Not doc.db_set: it saves a version and notifies, four milliseconds for nothing.
-		frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
 	else:
-		doc.set_status(update=True, update_modified=False)
+		# v15 cannot tell the status alone, and would put a comment on the timeline for each order: nine milliseconds.
+		doc.add_comment = lambda *args, **kwargs: None
+		try:
+			doc.set_status()
+		finally:
+			del doc.add_comment
+	frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
+
+
+def remember_currency(doc: Document, name: str) -> None:
+	"""Tell Frappe's request-local cache the currency of a new document's rows.
+
+	While it validates, Frappe asks the database for it, in vain, once a row and field: fifteen times an order on v16.
+
+	Args:
+		name: the name the document is going to have.
+	"""
+	if not getattr(frappe.local, "field_currency", None):
+		frappe.local.field_currency = frappe._dict()
+	for table in doc.meta.get_table_fields():
+		fields = [df.fieldname for df in frappe.get_meta(table.options).fields if df.options == "currency"]
+		if fields:
+			frappe.local.field_currency[(table.options, name)] = frappe._dict.fromkeys(fields, doc.currency)
 
 
 def in_test() -> bool:

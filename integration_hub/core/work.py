@@ -13,9 +13,12 @@ from pydantic import BaseModel
 
 import frappe
 from frappe import _
+from frappe.desk.doctype.notification_log.notification_log import make_notification_logs
 from frappe.utils import strip_html
+from frappe.utils.user import get_users_with_role
 
 from integration_hub import compat
+from integration_hub.constants.roles import MANAGER
 from integration_hub.core import idempotency, references, request_log, retry, sql
 from integration_hub.core.context import Caller
 from integration_hub.core.idempotency import Claim
@@ -143,11 +146,23 @@ def _attempt(work: Work, claim: Claim) -> Answer:
 	if not idempotency.fence(claim, token):
 		raise RequestInProgress(_("Another attempt took this request over."), retry_after=1)
 	frappe.db.savepoint(save_point)
-	with compat.TransactionGuard() as guard:
-		result = _perform(work)
-		answer = Answer(result.status or work.operation.status, _message({"id": claim.name, **result.body}))
-		_log(work, answer.status, claim.attempt_no, document=result.document)
-	_close(guard, save_point, claim, token)
+	try:
+		with compat.TransactionGuard() as guard:
+			result = _perform(work)
+			answer = Answer(
+				result.status or work.operation.status, _message({"id": claim.name, **result.body})
+			)
+			_log(work, answer.status, claim.attempt_no, document=result.document)
+			# Now, while the guard is up and the fence still to be checked; `commit` would run them after both.
+			frappe.db.before_commit.run()
+	except Exception as e:
+		# What an error says is worth nothing when the transaction it happened in was ended behind our back.
+		if not compat.lost_connection(e):
+			_check_whole(save_point, claim, token)
+		raise
+	_check_whole(save_point, claim, token)
+	if guard.rollbacks:
+		raise WorkUndone(_("Something rolled back in the middle of the work; it is tried again."))
 	if not idempotency.finish(
 		claim,
 		token,
@@ -260,8 +275,8 @@ def _read_committed_works() -> bool:
 	return not log_bin or binlog_format != "STATEMENT"
 
 
-def _close(guard: compat.TransactionGuard, save_point: str, claim: Claim, token: str) -> None:
-	"""Make sure that the work is still one transaction, and all of it.
+def _check_whole(save_point: str, claim: Claim, token: str) -> None:
+	"""Release the savepoint: it is still there if the work is one transaction, and all of it.
 
 	Raises:
 		WorkUndone: somebody rolled back; nothing stands, trying again is safe.
@@ -280,8 +295,6 @@ def _close(guard: compat.TransactionGuard, save_point: str, claim: Claim, token:
 				).format(claim.name)
 			) from e
 		raise WorkUndone(_("The database undid the work; it is tried again.")) from e
-	if guard.rollbacks:
-		raise WorkUndone(_("Something rolled back in the middle of the work; it is tried again."))
 
 
 def commit(claim: Claim, answer: Answer) -> Answer:
@@ -293,13 +306,14 @@ def commit(claim: Claim, answer: Answer) -> Answer:
 	try:
 		sql.commit()
 	except Exception as e:
+		callbacks = compat.take_callbacks_after_commit()
 		if compat.lost_connection(e):
 			compat.reconnect()
 		else:
-			compat.run_callbacks_after_commit()
 			frappe.db.rollback()
 		row = idempotency.read(claim.name)
 		if row and row.status == "Completed" and row.answer == answer.body:
+			compat.run_callbacks(callbacks)
 			return answer
 		raise TemporarilyUnavailable(_("The database did not take the work; it is tried again.")) from e
 	finally:
@@ -364,24 +378,23 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 
 def alert(work: Work, error: HubError) -> None:
 	"""Tell the Integration Hub Managers that a request needs them."""
-	from frappe.desk.doctype.notification_log.notification_log import enqueue_create_notification
-	from frappe.utils.user import get_users_with_role
-
-	from integration_hub.constants.roles import MANAGER
-
 	managers = get_users_with_role(MANAGER)
-	if managers:
-		enqueue_create_notification(
-			managers,
-			{
-				"type": "Alert",
-				"document_type": idempotency.DOCTYPE,
-				"document_name": work.request,
-				"subject": _("Integration Hub: {0} needs you. {1}").format(
-					work.external_id or work.request, error.message
-				),
-			},
-		)
+	if not managers:
+		return
+	subject = _("Integration Hub: {0} needs you. {1}").format(work.external_id or work.request, error.message)
+	notice = {
+		"type": "Alert",
+		"document_type": idempotency.DOCTYPE,
+		"document_name": work.request,
+		"subject": subject,
+	}
+	try:
+		make_notification_logs(frappe._dict(notice), managers)
+		sql.commit()
+	except Exception:
+		# The request says so itself; a failing notification must not hide it.
+		frappe.db.rollback()
+		frappe.logger("integration_hub").exception("The managers could not be notified")
 
 
 def _log(work: Work, status: int, attempt_no: int, *, document=None, error: HubError | None = None) -> None:

@@ -142,6 +142,10 @@ def _create_once(work: Work, customer: Customer) -> str:
 	if "<" in customer.name or ">" in customer.name:
 		message = _("ERPNext takes no < or > in the name of a customer.")
 		raise ValidationFailed(message, errors=[Fault(POINTER + "/name", message, "text_not_storable")])
+	if customer.name.startswith("New Customer"):
+		# Frappe keeps such names for documents that are not saved yet.
+		message = _("The name of a new customer cannot begin with “New Customer”.")
+		raise ValidationFailed(message, errors=[Fault(POINTER + "/name", message, "reserved_name")])
 	key = _identity(customer)
 	try:
 		reference = references.reserve_or_revive(work.caller.name, "customer", key, request=work.request)

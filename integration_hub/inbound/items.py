@@ -39,7 +39,7 @@ def resolve(work: Work, lines: list[OrderLine]) -> list[frappe._dict]:
 	"""
 	names = _Names(work.caller.name, lines)
 	wanted = [_pick(work, line, names, index) for index, line in enumerate(lines)]
-	items = _read({name for name in wanted if name})
+	items = names.items | _read(set(wanted) - set(names.items))
 	for index, name in enumerate(wanted):
 		_check(items[name], f"/lines/{index}", lines[index])
 	return [items[name] for name in wanted]
@@ -50,7 +50,8 @@ class _Names:
 
 	def __init__(self, system: str, lines: list[OrderLine]):
 		codes = {code for line in lines for code in (line.item_code, line.sku) if code}
-		self.by_code = {item.name: item.name for item in _read(codes).values()}
+		self.items = _read(codes)
+		self.by_code = {name: name for name in self.items}
 		self.by_sku = self._references(system, "sku", {line.sku for line in lines if line.sku})
 		self.by_external_id = self._references(
 			system, "item", {line.item_external_id for line in lines if line.item_external_id}

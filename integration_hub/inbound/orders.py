@@ -226,6 +226,8 @@ def _save(work: Work, doc: Document, order: OrderCreate) -> None:
 
 
 def _first_save(doc: Document, work: Work, submit: bool) -> None:
+	if work.reserved_name:
+		compat.remember_currency(doc, work.reserved_name)
 	if submit:
 		_lock_bins(doc)
 		doc.docstatus = 1
