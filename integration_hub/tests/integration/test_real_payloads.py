@@ -32,6 +32,8 @@ def year(factory):
 			"Fiscal Year", {"year_start_date": ("<=", first), "year_end_date": (">=", last)}
 		):
 			factory.make("Fiscal Year", year=f"{number}-{RUN}", year_start_date=first, year_end_date=last)
+	# ERPNext keeps the list of years in its cache, and does not drop it for a new one.
+	frappe.clear_cache()
 
 
 @pytest.fixture(scope="module")
