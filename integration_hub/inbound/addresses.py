@@ -7,7 +7,7 @@ from integration_hub.core import references
 from integration_hub.core.payload import digest
 from integration_hub.core.references import AlreadyBound
 from integration_hub.core.work import Work
-from integration_hub.exceptions import UnknownCountry
+from integration_hub.exceptions import Fault, UnknownCountry, ValidationFailed
 from integration_hub.schemas.orders import Address
 
 CONTENT = (
@@ -37,6 +37,8 @@ def resolve(work: Work, customer: str, address: Address, kind: str, pointer: str
 
 
 def _content(address: Address, customer: str, pointer: str) -> dict:
+	for field in ("company", "name"):
+		_check_title(getattr(address, field) or "", f"{pointer}/{field}")
 	title = ", ".join(part for part in (address.company, address.name) if part)
 	return {
 		"address_title": title or customer,
@@ -49,6 +51,12 @@ def _content(address: Address, customer: str, pointer: str) -> dict:
 		"email_id": address.email or "",
 		"phone": address.phone or "",
 	}
+
+
+def _check_title(text: str, pointer: str) -> None:
+	if "<" in text or ">" in text:
+		message = _("ERPNext takes no < or > here: it names the address by it.")
+		raise ValidationFailed(message, errors=[Fault(pointer, message, "text_not_storable")])
 
 
 def _country(given: str, pointer: str) -> str:

@@ -12,7 +12,7 @@ from integration_hub.core.context import Caller
 from integration_hub.core.validation import pointer as json_pointer
 from integration_hub.exceptions import CustomFieldInvalid, CustomFieldNotSettable, CustomFieldUnknown
 from integration_hub.inbound.times import site_date, site_time
-from integration_hub.schemas.values import MAX_AMOUNT
+from integration_hub.schemas.values import EARLIEST, LATEST, MAX_AMOUNT
 
 _NUMBERS = ("Float", "Currency", "Percent")
 _TIMES = {"Date": date.fromisoformat, "Datetime": datetime.fromisoformat, "Time": time.fromisoformat}
@@ -91,6 +91,8 @@ def _time(field, value: str, pointer: str) -> str:
 	if field.fieldtype == "Datetime":
 		site_date(parsed, pointer)
 		return str(site_time(parsed))
+	if field.fieldtype == "Date" and not EARLIEST <= parsed <= LATEST:
+		raise _invalid(field, value, pointer)
 	return value
 
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 import frappe
 from frappe import _
 
+from erpnext.stock.doctype.item.item import get_uom_conv_factor
+
 from integration_hub.core import references
 from integration_hub.core.references import AlreadyBound
 from integration_hub.core.work import Work
@@ -148,6 +150,8 @@ def _create(work: Work, line: OrderLine, names: _Names) -> str:
 		references.add(system.name, "item", line.item_external_id, "Item", item.name, work.request)
 		names.by_external_id[line.item_external_id] = item.name
 	names.by_code[code] = names.by_sku[code] = item.name
+	if line.barcode:
+		names.by_barcode[line.barcode] = item.name
 	work.made.append(("Item", item.name))
 	return item.name
 
@@ -180,7 +184,8 @@ def check_uom(item: frappe._dict, uom: str, pointer: str) -> float:
 		raise UnknownUom(_("There is no unit {0}. Send ERPNext's name of it.").format(uom), pointer=pointer)
 	factor = frappe.db.get_value(
 		"UOM Conversion Detail", {"parent": item.name, "uom": uom}, "conversion_factor"
-	) or frappe.db.get_value("UOM Conversion Factor", {"from_uom": uom, "to_uom": item.stock_uom}, "value")
+	)
+	factor = factor or get_uom_conv_factor(uom, item.stock_uom)
 	if not factor:
 		raise UomNotConvertible(
 			_("Item {0} is kept in {1} and has no conversion from {2}. Add it to the item's units.").format(

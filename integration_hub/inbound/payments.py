@@ -35,7 +35,12 @@ def pay_order(work: Work, order: Document, payment: OrderPayment, pointer: str) 
 	reference = _reserve(work, payment, pointer)
 	check_decimals(order, "grand_total", payment.amount, f"{pointer}/amount")
 	entry = get_payment_entry(
-		"Sales Order", order.name, bank_account=account.name, reference_date=_paid_on(payment, pointer)
+		"Sales Order",
+		order.name,
+		bank_account=account.name,
+		# Without it ERPNext looks for a stored exchange rate; the amounts proper are set below.
+		bank_amount=_in_currency(order, payment.amount, account.account_currency),
+		reference_date=_paid_on(payment, pointer),
 	)
 	_set_amounts(work, entry, order, account, payment, pointer)
 	entry.update(
@@ -96,6 +101,13 @@ def _paid_on(payment: OrderPayment, pointer: str):
 	return site_date(payment.paid_at, f"{pointer}/paid_at") if payment.paid_at else getdate()
 
 
+def _in_currency(order: Document, amount: Decimal, currency: str) -> float:
+	"""Return an amount of the order's currency in that currency or the company's, by the order's rate."""
+	if currency == order.currency:
+		return float(amount)
+	return flt(float(amount) * order.conversion_rate, order.precision("base_grand_total"))
+
+
 def _set_amounts(
 	work: Work, entry: Document, order: Document, account: frappe._dict, payment: OrderPayment, pointer: str
 ) -> None:
@@ -106,23 +118,16 @@ def _set_amounts(
 		message = _("The fee is as large as the payment.")
 		raise ValidationFailed(message, errors=[Fault(f"{pointer}/fee/amount", message, "fee_too_large")])
 
-	def in_currency(amount: Decimal, currency: str) -> float:
-		return (
-			float(amount)
-			if currency == order.currency
-			else flt(float(amount) * rate, entry.precision("base_paid_amount"))
-		)
-
 	def rate_of(currency: str) -> float:
 		return 1.0 if currency == _company_currency(order) else rate
 
 	# For money received, ERPNext's paid amount is what arrived; the fee is a deduction, and the order is paid in full.
 	arrived = payment.amount - fee
-	entry.paid_amount = in_currency(arrived, entry.paid_from_account_currency)
-	entry.received_amount = in_currency(arrived, account.account_currency)
+	entry.paid_amount = _in_currency(order, arrived, entry.paid_from_account_currency)
+	entry.received_amount = _in_currency(order, arrived, account.account_currency)
 	entry.source_exchange_rate = rate_of(entry.paid_from_account_currency)
 	entry.target_exchange_rate = rate_of(account.account_currency)
-	_allocate(entry, in_currency(payment.amount, entry.paid_from_account_currency))
+	_allocate(entry, _in_currency(order, payment.amount, entry.paid_from_account_currency))
 	if fee:
 		check_decimals(order, "grand_total", fee, f"{pointer}/fee/amount")
 		kept = account_of_charge(work.caller, payment.fee.code, f"{pointer}/fee")
@@ -131,7 +136,7 @@ def _set_amounts(
 			{
 				"account": kept.account,
 				"cost_center": kept.cost_center or order.get("cost_center") or _default_cost_center(order),
-				"amount": in_currency(fee, _company_currency(order)),
+				"amount": _in_currency(order, fee, _company_currency(order)),
 				"description": _("Fee of {0}").format(payment.method),
 			},
 		)

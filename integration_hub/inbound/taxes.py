@@ -93,7 +93,12 @@ def _tax_row(caller: Caller, doc: Document, tax: Tax, pointer: str) -> dict:
 		"hub_kind": TAX,
 	}
 	if tax.amount is not None:
-		return {**row, "charge_type": "Actual", "tax_amount": _money(doc, tax.amount, pointer + "/amount")}
+		return {
+			**row,
+			"charge_type": "Actual",
+			"rate": 0,
+			"tax_amount": _money(doc, tax.amount, pointer + "/amount"),
+		}
 	return {
 		**row,
 		"charge_type": "On Net Total",
@@ -121,6 +126,7 @@ def _charge_row(caller: Caller, doc: Document, charge: Charge, pointer: str) -> 
 	mapped = account_of_charge(caller, charge.code, pointer)
 	return {
 		"charge_type": "Actual",
+		"rate": 0,
 		"account_head": mapped.account,
 		"cost_center": mapped.cost_center or caller.system.cost_center,
 		"description": charge.title or charge.code,
@@ -133,6 +139,7 @@ def difference_row(caller: Caller, amount: Decimal) -> dict:
 	"""Return the row that books a difference the totals gate accepts."""
 	return {
 		"charge_type": "Actual",
+		"rate": 0,
 		"account_head": caller.system.difference_account,
 		"cost_center": caller.system.cost_center,
 		"description": _("Difference to the system's total"),

@@ -232,7 +232,6 @@ def test_one_new_item_in_several_lines_and_orders_is_made_once(creator, site):
 	assert site.grown(before)["Item"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="items._create does not remember the barcode of the item it made")
 def test_one_new_barcode_in_two_lines_is_one_item(creator, site):
 	barcode, before = unique("BC"), site.census()
 	doc = made_order(
@@ -292,14 +291,7 @@ def test_another_unit_with_its_conversion(factory, hub, masters):
 	("stock_uom", "uom", "quantity", "factor", "stock_qty"),
 	[
 		("Gram", "Kg", "0.5", 1000, 500),
-		pytest.param(
-			"Kg",
-			"Gram",
-			500,
-			0.001,
-			0.5,
-			marks=pytest.mark.xfail(strict=True, reason="items.check_uom asks for one direction only"),
-		),
+		("Kg", "Gram", 500, 0.001, 0.5),
 	],
 )
 def test_a_conversion_every_item_has(stock_uom, uom, quantity, factor, stock_qty, factory, hub):
