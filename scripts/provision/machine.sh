@@ -33,8 +33,9 @@ missing_packages() {
 
 apt_install() {
 	export DEBIAN_FRONTEND=noninteractive
-	apt-get -q update
-	apt-get -q install -y --no-install-recommends "$@"
+	apt-get -q -o DPkg::Lock::Timeout=300 update
+	# A machine that has just been started may be busy with updates of its own.
+	apt-get -q install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
 install_packages() {

@@ -55,7 +55,7 @@ start_process() {
 	shift
 	# shellcheck disable=SC2016
 	WORK_DIR=$BENCH/sites exec_as_bench_user setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' _ \
-		"$BENCH/.pids/$name" "$@" >>"$BENCH/logs/$name.log" 2>&1 </dev/null 3>&- 9>&- &
+		"$BENCH/.pids/$name" "$@" >"$BENCH/logs/$name.log" 2>&1 </dev/null 3>&- 9>&- &
 }
 
 # process_of FILE: the pid in it, if that process is still one of this bench (numbers are used again).
@@ -108,7 +108,7 @@ start_servers() {
 	start_process worker_1 bench worker --queue short,default,long
 	start_process worker_2 bench worker --queue short,default,long
 	start_process schedule bench schedule
-	try 60 site_answers
+	try 60 site_answers || { tail -n 20 "$BENCH/logs/web.log" && return 1; }
 }
 
 site_answers() { curl --silent --fail --header "Host: $SITE" "$(base_url)/api/method/ping"; }
