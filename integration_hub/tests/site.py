@@ -160,6 +160,24 @@ def settings(doctype: str, **values):
 		_set(doctype, before)
 
 
+@contextmanager
+def configured(**values):
+	"""Change the site's configuration file for the time of a block; server processes read it at each request."""
+	from frappe.installer import update_site_config
+
+	before = {name: frappe.local.conf.get(name) for name in values}
+	for name, value in values.items():
+		update_site_config(name, value)
+		frappe.local.conf[name] = value
+	try:
+		yield
+	finally:
+		for name, value in before.items():
+			# "None" takes the entry out of the file.
+			update_site_config(name, "None" if value is None else value)
+			frappe.local.conf[name] = value
+
+
 def _set(doctype: str, values: dict) -> None:
 	for name, value in values.items():
 		frappe.db.set_single_value(doctype, name, value)

@@ -451,7 +451,8 @@ def test_an_order_that_is_cancelled_already(hub):
 		by_name = hub.post("orders.cancel", {"name": made["name"]})
 		other_key = hub.post("orders.cancel", {"external_id": made["external_id"]}, key=unique("key"))
 	for answer in (by_name, other_key):
-		assert (answer.status, answer.order["docstatus"]) == (200, 2)
+		assert answer.status == 200, answer
+		assert answer.order["docstatus"] == 2
 
 
 def test_an_order_somebody_cancelled_in_the_desk(hub):
