@@ -27,7 +27,8 @@ before_uninstall = "integration_hub.uninstall.before_uninstall"
 
 doc_events = {
 	("Customer", "Contact", "Address", "Item", "Quotation", "Sales Order", "Payment Entry"): {
-		"before_insert": "integration_hub.core.references.keep_fields",
+		"before_validate": "integration_hub.core.references.keep_fields",
+		"before_update_after_submit": "integration_hub.core.references.keep_fields",
 		"after_insert": "integration_hub.core.references.follow_amendment",
 		"after_rename": "integration_hub.core.references.follow_rename",
 		"on_cancel": "integration_hub.core.references.tombstone",

@@ -100,9 +100,17 @@ def sync_roles(system) -> None:
 	user = frappe.get_doc("User", system.user)
 	wanted, has = set(roles_for(system)), {row.role for row in user.roles}
 	managed = {role for _title, roles in SCOPES.values() for role in roles} | {ITEM_CREATOR_ROLE}
-	if surplus := (has & managed) - wanted:
+	surplus, missing = (has & managed) - wanted, wanted - has
+	if (surplus or missing) and not user.has_permission("write"):
+		frappe.throw(
+			_("These scopes change what the user {0} may do, which only a System Manager can save.").format(
+				user.name
+			),
+			frappe.PermissionError,
+		)
+	if surplus:
 		user.remove_roles(*surplus)
-	if missing := wanted - has:
+	if missing:
 		user.add_roles(*missing)
 
 

@@ -5,7 +5,7 @@ The protocol in SQL, and why it is so, is in docs/operations.md, "How exactly on
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import frappe
@@ -69,6 +69,7 @@ class Claim:
 	name: str
 	attempt_no: int
 	reserved_name: str | None = None
+	taken_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def take_over(row: Row) -> Claim | None:
 	)
 	if not free or not _take(row):
 		return None
-	return Claim(row.name, row.attempt_no + 1, row.reserved_name)
+	return Claim(row.name, row.attempt_no + 1, row.reserved_name, taken_over=True)
 
 
 def _take(row: Row) -> bool:
@@ -194,7 +195,7 @@ def _supersede(row: Row, new: NewRequest) -> None:
 def keep_reserved_name(claim: Claim, reserved_name: str) -> Claim:
 	"""Keep a reserved document number on the row, for this attempt and later ones."""
 	sql.run("UPDATE `tabHub Request` SET reserved_name = %s WHERE name = %s", (reserved_name, claim.name))
-	return Claim(claim.name, claim.attempt_no, reserved_name)
+	return replace(claim, reserved_name=reserved_name)
 
 
 def fence(claim: Claim, token: str) -> bool:

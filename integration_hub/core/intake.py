@@ -96,7 +96,7 @@ def _new_request(call: Call, work: Work, raw: bytes, key: str | None) -> NewRequ
 		IdempotencyKeyRequired: no key, and nothing to derive one from.
 	"""
 	operation = call.operation
-	derived = operation.key_parts(call.caller, work.payload) if key is None and operation.key_parts else None
+	derived = operation.key_parts(work) if key is None and operation.key_parts else None
 	if key is None and derived is None:
 		raise IdempotencyKeyRequired(
 			_(

@@ -31,7 +31,7 @@ class Operation:
 		status: HTTP status of a first success.
 		object_type: what the External Reference reserved first binds; None: reserves none.
 		external_id: payload → the id that reference and derived key come from; None: there is none.
-		key_parts: (caller, payload) → what an absent Idempotency-Key is derived from; None: the header is needed.
+		key_parts: work → what an absent Idempotency-Key is derived from; None: the header is needed.
 		prepare: `prepare(caller, payload) -> str | None`, run in the claim's short transaction; returns a reserved number.
 		example: an input for the API description.
 	"""
@@ -48,7 +48,7 @@ class Operation:
 	status: int = 200
 	object_type: str | None = None
 	external_id: Callable[[BaseModel], str | None] | None = None
-	key_parts: Callable[[Any, BaseModel], list | None] | None = None
+	key_parts: Callable[[Any], list] | None = None
 	prepare: Callable | None = None
 	example: dict | None = None
 

@@ -16,7 +16,7 @@ from integration_hub.core.idempotency import Claim
 from integration_hub.core.payload import parse
 from integration_hub.core.validation import validate
 from integration_hub.core.work import Answer, Work
-from integration_hub.exceptions import HubError, StateConflict
+from integration_hub.exceptions import HubError, InternalError, StateConflict
 
 DRAIN_JOB = "integration_hub.drain"
 DRAIN_SECONDS = 240
@@ -42,6 +42,13 @@ def run(claim: Claim) -> Answer:
 	operation = operations.get(row.operation)
 	try:
 		context.check_enabled(caller)
+		caller.require(operation.scope)
+		if claim.taken_over and claim.attempt_no > frappe.get_cached_doc("Hub Settings").max_attempts:
+			raise InternalError(
+				_("The worker died in each of {0} attempts. Look into its log before you retry.").format(
+					claim.attempt_no - 1
+				)
+			)
 		if not row.payload:
 			raise StateConflict(_("The payload was removed when its time was over; send the call again."))
 		payload = validate(operation.schema, parse((row.payload or "").encode()))

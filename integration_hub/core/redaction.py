@@ -18,7 +18,7 @@ _SECRETS = re.compile(
 )
 _TOKENS = re.compile(r"(?i)\b(token|basic|bearer)\s+[A-Za-z0-9+/=._~:-]{8,}")
 _WEBHOOK_SECRETS = re.compile(r"\bwhsec_[A-Za-z0-9+/=]+")
-_CARDS = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
+_CARDS = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?!\.?\d)")
 
 
 def redact(text: str) -> str:

@@ -73,12 +73,15 @@ def live_document(system: str, object_type: str, external_id: str, doctype: str)
 	return None
 
 
-def next_generation(system: str, object_type: str, external_id: str) -> int:
-	"""Return how often an external id was taken again, counting the time that a tombstone is waiting for."""
+def generation(system: str, object_type: str, external_id: str, fingerprint: str) -> int:
+	"""Return how often an external id was used again, counting the use that a call with this fingerprint would be.
+
+	The same content again after a cancellation is a late repetition; only other content is a new use.
+	"""
 	reference = find(system, object_type, external_id)
 	if reference is None:
 		return 0
-	return reference.generation + (reference.state == TOMBSTONE)
+	return reference.generation + (reference.state == TOMBSTONE and reference.fingerprint != fingerprint)
 
 
 def external_ids(system: str, doctype: str, name: str) -> list[str]:
@@ -218,16 +221,19 @@ def follow_amendment(doc, method: str | None = None) -> None:
 
 
 def keep_fields(doc, method: str | None = None) -> None:
-	"""Doc event `before_insert`: an amendment carries on the external id; any other copy does not.
+	"""Doc event `before_validate` and `before_update_after_submit`: nobody but the hub may claim an external id.
 
-	The Desk copies `no_copy` fields when amending, and nothing but the hub may claim an external id.
+	An amendment carries it on, any other copy does not (the Desk copies `no_copy` fields when amending), and a change is
+	taken back.
 	"""
 	if doc.flags.hub_origin:
 		return
-	origin = None
-	if doc.get("amended_from"):
+	origin = None if doc.is_new() else doc.get_doc_before_save()
+	if doc.is_new() and doc.get("amended_from"):
 		origin = frappe.db.get_value(
 			doc.doctype, doc.amended_from, ["hub_system", "hub_external_id"], as_dict=True
 		)
-	doc.hub_system = origin.hub_system if origin else None
-	doc.hub_external_id = origin.hub_external_id if origin else None
+	if origin is None and not doc.is_new():
+		return
+	doc.hub_system = origin.get("hub_system") if origin else None
+	doc.hub_external_id = origin.get("hub_external_id") if origin else None

@@ -372,23 +372,22 @@ def existing(caller: Caller, doctype: str, name: str) -> dict:
 	return {"order": read_order(caller.name, name)}
 
 
-def create_key(caller: Caller, order: OrderCreate) -> list:
+def create_key(work: Work) -> list:
 	"""What the key is derived from: the external id; for one that is used again, how often it was."""
-	parts: list = [order.external_id]
-	if caller.system.reuse_cancelled_ids:
-		generation = references.next_generation(caller.name, "order", order.external_id)
-		parts += [generation] if generation else []
+	parts: list = [work.external_id]
+	if work.caller.system.reuse_cancelled_ids:
+		used = references.generation(work.caller.name, "order", work.external_id, work.fingerprint)
+		parts += [used] if used else []
 	return parts
 
 
-def cancel_key(caller: Caller, target: OrderCancel) -> list:
+def cancel_key(work: Work) -> list:
 	"""What the key is derived from: the order it means today, which an amendment or a new use of the id changes."""
+	target: OrderCancel = work.payload
 	if target.name is not None:
 		return ["name", target.name]
-	reference = references.find(caller.name, "order", target.external_id)
-	if reference and reference.document_name:
-		return ["name", reference.document_name]
-	return ["external_id", target.external_id]
+	reference = references.find(work.caller.name, "order", target.external_id)
+	return ["external_id", target.external_id, reference.document_name if reference else None]
 
 
 EXAMPLE = {

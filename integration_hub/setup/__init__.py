@@ -32,6 +32,7 @@ def remove() -> None:
 	for user in frappe.get_all("Hub Connected System", filters={"user": ("is", "set")}, pluck="user"):
 		frappe.db.set_value("User", user, {"enabled": 0, "api_key": None})
 	frappe.db.delete("Custom Field", {"module": MODULE})
+	frappe.db.delete("Scheduled Job Type", {"method": ("like", "integration_hub.%")})
 	for doctype in CUSTOM_FIELDS:
 		frappe.clear_cache(doctype=doctype)
 	_remove_permissions()

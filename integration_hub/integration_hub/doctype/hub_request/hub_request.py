@@ -8,6 +8,9 @@ MAX_BULK = 500
 
 
 class HubRequest(Document):
+	def validate(self):
+		frappe.throw(_("The hub itself keeps the state of its requests. Use Retry or Dismiss."))
+
 	@frappe.whitelist()
 	def retry(self) -> None:
 		"""Put the request back into the queue; it runs as its system's user."""
