@@ -19,7 +19,7 @@ def rows(doctype, filters, fields):
 ours = ("in", ("Integration Hub Manager", "Integration Hub User"))
 tables = frappe.db.sql("SHOW TABLES", pluck=True)
 state = {
-	"custom fields": rows("Custom Field", {"fieldname": ("like", "hub\\_%")}, ["dt", "fieldname", "fieldtype", "options", "insert_after", "module", "search_index"]),
+	"custom fields": rows("Custom Field", {"fieldname": ("like", "hub_%")}, ["dt", "fieldname", "fieldtype", "options", "insert_after", "module", "search_index"]),
 	"roles": rows("Role", {"name": ours}, ["name", "desk_access"]),
 	"property setters": rows("Property Setter", {}, ["doc_type", "field_name", "property", "value"]),
 	"permissions": rows("Custom DocPerm", {}, ["parent", "role", "permlevel", "read", "write", "create", "delete"]),
@@ -27,7 +27,7 @@ state = {
 	"doctypes": rows("DocType", {"module": "Integration Hub"}, ["name"]),
 	"modules": rows("Module Def", {"app_name": "integration_hub"}, ["name"]),
 	"workspaces": rows("Workspace", {"module": "Integration Hub"}, ["name"]),
-	"scheduled jobs": rows("Scheduled Job Type", {"method": ("like", "integration\\_hub.%")}, ["method", "frequency", "cron_format"]),
+	"scheduled jobs": rows("Scheduled Job Type", {"method": ("like", "integration_hub.%")}, ["method", "frequency", "cron_format"]),
 	"apps": "integration_hub" in frappe.get_installed_apps(),
 	"indexes": sorted("/".join(map(str, row)) for table in tables if table.startswith("tabHub ") for row in frappe.db.sql(
 		"SELECT table_name, index_name, seq_in_index, column_name, non_unique FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = %s", (table,))),
