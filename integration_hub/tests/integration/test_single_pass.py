@@ -33,6 +33,10 @@ def picture(doc) -> dict:
 	}
 	breakup = seen["order"]["other_charges_calculation"]
 	seen["order"]["other_charges_calculation"] = breakup and breakup.replace(item, "ITEM")
+	for row in seen["taxes"]:
+		# v15 keeps a JSON text by item; v16 has a table for it.
+		if row.get("item_wise_tax_detail"):
+			row["item_wise_tax_detail"] = row["item_wise_tax_detail"].replace(item, "ITEM")
 	for row in seen["items"]:
 		row["item_tax_rate"] = rates(row["item_tax_rate"])
 	return seen
