@@ -76,17 +76,21 @@ def authenticate() -> None:
 	if user in ("Guest", "Administrator", None, "") or _HUB_PATH.match(path):
 		return
 	closed = frappe.db.get_value(DOCTYPE, {"user": user, "allow_frappe_api": 0}, "name")
-	if closed and path in _OPEN_PATHS:
-		# Frappe runs the method that `cmd` names instead of the path's, and upload_file the one that `method` names.
-		frappe.form_dict.pop("cmd", None)
-		frappe.form_dict.pop("method", None)
-	elif closed:
+	if closed and not _is_plain_upload(path):
 		frappe.flags.hub_refusal = FrappeApiClosed(
 			_(
 				"These credentials reach Integration Hub's own calls only. To open all of Frappe's API to {0}, switch on “{1}”."
 			).format(closed, _("Also allow Frappe's own API"))
 		)
 		raise frappe.flags.hub_refusal
+
+
+def _is_plain_upload(path: str) -> bool:
+	"""Whether a call does nothing but upload a file.
+
+	Frappe runs the method that `cmd` names instead of the path's, and its upload the one that `method` names.
+	"""
+	return path in _OPEN_PATHS and not frappe.form_dict.get("cmd") and not frappe.form_dict.get("method")
 
 
 def after_request(response: Response | None, request: Request) -> None:
