@@ -3,6 +3,7 @@
 import frappe
 from frappe.custom.doctype.custom_field.custom_field import create_custom_fields
 from frappe.permissions import add_permission, reset_perms
+from frappe.utils.password import get_encryption_key
 
 from integration_hub.constants.custom_fields import CUSTOM_FIELDS, MODULE
 from integration_hub.constants.roles import ROLES
@@ -18,6 +19,8 @@ INDEXES = {
 
 def make() -> None:
 	"""Bring the site to what this version of the app needs."""
+	# Made at first use otherwise, by each web worker its own, and secrets written with the others would be lost.
+	get_encryption_key()
 	_make_roles()
 	_make_custom_fields()
 	_make_permissions()
