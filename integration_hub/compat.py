@@ -73,9 +73,10 @@ def clear_leftovers(made: list[tuple[str, str]]) -> None:
 
 
 def lost_connection(error: Exception) -> bool:
-	"""Whether a database error means that the connection is gone (2006, 2013, 2055, or closed on our side)."""
+	"""Whether a database error means that there is no connection: gone (2006, 2013, 2055, closed on our side) or not to be
+	had (1040, 1203, 2002, 2003)."""
 	code = error.args[0] if getattr(error, "args", None) else None
-	return code in (2006, 2013, 2055) or type(error).__name__ == "InterfaceError"
+	return code in (1040, 1203, 2002, 2003, 2006, 2013, 2055) or type(error).__name__ == "InterfaceError"
 
 
 def out_of_range(error: Exception) -> bool:

@@ -18,6 +18,8 @@ from integration_hub.core.payload import digest
 DOCTYPE = "Hub Request"
 # A living worker holds its row's lock from the fence on, so a lease needs no heartbeat and may be short.
 LEASE_SECONDS = 10
+# Of a call that keeps failing with ever other content.
+KEPT_PAYLOADS = 10
 
 
 class Verdict(Enum):
@@ -186,9 +188,17 @@ def _supersede(row: Row, new: NewRequest) -> None:
 	superseded = json.loads(earlier or "[]")
 	superseded.append({"fingerprint": row.fingerprint, "replaced_at": now(), "payload": payload})
 	sql.run(
-		"""UPDATE `tabHub Request` SET payload = %s, fingerprint = %s, superseded_payloads = %s, request_id = %s
+		"""UPDATE `tabHub Request` SET payload = %s, fingerprint = %s, superseded_payloads = %s, request_id = %s,
+			external_id = %s
 		WHERE name = %s""",
-		(new.payload, new.fingerprint, json.dumps(superseded, indent=1), new.request_id, row.name),
+		(
+			new.payload,
+			new.fingerprint,
+			json.dumps(superseded[-KEPT_PAYLOADS:], indent=1),
+			new.request_id,
+			new.external_id,
+			row.name,
+		),
 	)
 
 
@@ -313,7 +323,11 @@ def due(limit: int = 50) -> list[str]:
 def claim_due(name: str) -> Claim | None:
 	"""Claim one due row by its primary key; None: locked or done by another worker."""
 	locked = sql.run(
-		"SELECT name FROM `tabHub Request` WHERE name = %s FOR UPDATE SKIP LOCKED", (name,), pluck=True
+		"""SELECT name FROM `tabHub Request` WHERE name = %s AND (
+			(status IN (%s, %s) AND next_attempt_at <= UTC_TIMESTAMP(6))
+			OR (status = %s AND lease_until < UTC_TIMESTAMP(6))) FOR UPDATE SKIP LOCKED""",
+		(name, S.QUEUED, S.RETRY_SCHEDULED, S.PROCESSING),
+		pluck=True,
 	)
 	row = read(name) if locked else None
 	if row is None:

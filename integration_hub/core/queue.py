@@ -119,6 +119,15 @@ def _drain_one(name: str) -> bool:
 			reference_doctype="Hub Request",
 			reference_name=name,
 		)
+		idempotency.fail(
+			claim,
+			http_status=500,
+			code=InternalError.code,
+			message=_("The hub cannot run this request; its error log says why."),
+			error="{}",
+			duration_ms=0,
+			retry_in=None,
+		)
 		sql.commit()
 	return True
 

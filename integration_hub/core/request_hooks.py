@@ -14,6 +14,7 @@ from integration_hub.constants import headers
 from integration_hub.core import context, intake, operations, rate_limit, sql
 from integration_hub.core.call import Call, request_id_of
 from integration_hub.core.payload import parse
+from integration_hub.core.work import as_hub_error
 from integration_hub.exceptions import (
 	FrappeApiClosed,
 	HubError,
@@ -22,6 +23,7 @@ from integration_hub.exceptions import (
 	MethodNotAllowed,
 	NotAuthenticated,
 	NotFound,
+	Paused,
 	PayloadTooLarge,
 	PermissionDenied,
 )
@@ -127,17 +129,23 @@ def _identify(call: Call) -> None:
 			frappe.local.http_request = HTTPRequest()
 			validate_auth()
 		except Exception as e:
+			error = as_hub_error(e)
+			if error.transient:
+				raise error from e
 			raise NotAuthenticated(
 				_("Credentials are missing or wrong. Send: Authorization: token <api key>:<api secret>.")
 			) from e
 	call.caller = context.identify()
 	context.check_enabled(call.caller)
+	context.check_address(call.caller)
 	call.usage = rate_limit.count_call(call.caller)
 	rate_limit.check(call.usage)
 
 
 def _reason(call: Call, response: Response) -> HubError:
 	"""Return why Frappe refused a call of a known system before it came to the endpoint."""
+	if response.status_code == 503:
+		return Paused(_("The site is being updated. Try again in a minute."), retry_after=60)
 	if response.status_code == 413:
 		return PayloadTooLarge(_("The body is too large; send less in one call."))
 	if call.operation.schema is None:

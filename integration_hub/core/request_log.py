@@ -98,7 +98,8 @@ def turned_away(*, system: str, **row) -> None:
 	A flood of refused calls must not fill the table.
 	"""
 	limit = cint(frappe.get_cached_doc("Hub Settings").turned_away_rows_per_minute)
-	if rate_limit.count(f"hub:refused:{system}") <= limit:
+	# 0: the cache does not answer, and a count in one row is the safe way.
+	if 0 < rate_limit.count(f"hub:refused:{system}") <= limit:
 		write(system=system, **row)
 		return
 	overflow = f"refused-{system}-{frappe.utils.now_datetime():%Y%m%d%H%M}"[:140]

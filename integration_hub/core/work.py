@@ -200,9 +200,17 @@ def _reserve(work: Work) -> str:
 
 
 def _rehearsal(work: Work) -> Result:
+	save_point = f"hub_{uuid.uuid4().hex}"
 	_open()
-	with compat.TransactionGuard():
+	frappe.db.savepoint(save_point)
+	with compat.TransactionGuard() as guard:
 		result = _perform(work)
+	try:
+		frappe.db.release_savepoint(save_point)
+	except Exception as e:
+		raise WorkUndone(_("Something ended the transaction in the middle of the rehearsal.")) from e
+	if guard.rollbacks:
+		raise WorkUndone(_("Something rolled back in the middle of the rehearsal."))
 	_roll_back(work)
 	return result
 
@@ -216,7 +224,7 @@ def _answer_existing(work: Work, claim: Claim) -> Answer:
 	result = _existing_result(work)
 	answer = Answer(200, _message({"id": claim.name, **result.body}))
 	_log(work, answer.status, claim.attempt_no, document=result.document)
-	idempotency.finish(
+	finished = idempotency.finish(
 		claim,
 		token,
 		http_status=200,
@@ -224,6 +232,8 @@ def _answer_existing(work: Work, claim: Claim) -> Answer:
 		document=result.document,
 		duration_ms=work.duration_ms,
 	)
+	if not finished:
+		raise WorkUndone(_("The database undid the work; it is tried again."))
 	return commit(claim, answer)
 
 

@@ -129,7 +129,7 @@ def _create(work: Work, line: OrderLine, names: _Names) -> str:
 	try:
 		reference = references.reserve_or_revive(system.name, "sku", code, request=work.request)
 	except AlreadyBound:
-		return references.live_document(system.name, "sku", code, "Item") or code
+		return references.live_document(system.name, "sku", code, "Item") or _known(code)
 	item = frappe.get_doc(
 		{
 			"doctype": "Item",
@@ -147,13 +147,35 @@ def _create(work: Work, line: OrderLine, names: _Names) -> str:
 	item.insert()
 	references.bind(reference, "Item", item.name)
 	if line.item_external_id:
-		references.add(system.name, "item", line.item_external_id, "Item", item.name, work.request)
+		_tie(work, line.item_external_id, item.name)
 		names.by_external_id[line.item_external_id] = item.name
 	names.by_code[code] = names.by_sku[code] = item.name
 	if line.barcode:
 		names.by_barcode[line.barcode] = item.name
 	work.made.append(("Item", item.name))
 	return item.name
+
+
+def _known(code: str) -> str:
+	"""Return the code if an Item has it; its id is tied to something else."""
+	if frappe.db.get_value("Item", code, "name") != code:
+		raise UnknownItem(
+			_("The id {0} is tied to something that is no item. Look at its External Reference.").format(
+				code
+			),
+			pointer="/lines",
+		)
+	return code
+
+
+def _tie(work: Work, external_id: str, name: str) -> None:
+	try:
+		references.add(work.caller.name, "item", external_id, "Item", name, work.request)
+	except AlreadyBound:
+		raise ItemAmbiguous(
+			_("The id {0} is tied to another item. Look at its External Reference.").format(external_id),
+			pointer="/lines",
+		) from None
 
 
 def _check(item: frappe._dict, pointer: str, line: OrderLine) -> None:

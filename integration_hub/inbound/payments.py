@@ -17,6 +17,7 @@ from integration_hub.exceptions import (
 	Fault,
 	PaymentMethodNotMapped,
 	PaymentNotBookable,
+	ReferenceBusy,
 	ValidationFailed,
 )
 from integration_hub.inbound.money import check_decimals
@@ -91,6 +92,10 @@ def _reserve(work: Work, payment: OrderPayment, pointer: str) -> str | None:
 		return references.reserve(work.caller.name, "payment", payment.external_id, request=work.request)
 	except AlreadyBound:
 		bound = references.find(work.caller.name, "payment", payment.external_id)
+		if bound is None:
+			raise ReferenceBusy(
+				_("Another call is booking payment {0}.").format(payment.external_id)
+			) from None
 		raise ExternalIdConflict(
 			_("Payment {0} was booked before, as {1}.").format(payment.external_id, bound.document_name),
 			pointer=f"{pointer}/external_id",

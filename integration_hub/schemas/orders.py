@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from integration_hub.schemas.values import (
 	Amount,
+	AnswerModel,
 	Code,
 	Currency,
 	Email,
@@ -267,12 +268,12 @@ class OrderGet(Target):
 	"""Query: an order by external_id or name."""
 
 
-class CustomerAnswer(Model):
+class CustomerAnswer(AnswerModel):
 	name: str
 	external_id: str | None
 
 
-class OrderLineAnswer(Model):
+class OrderLineAnswer(AnswerModel):
 	external_id: str | None
 	item_code: str
 	quantity: float
@@ -283,7 +284,7 @@ class OrderLineAnswer(Model):
 	returned: float
 
 
-class OrderAnswer(Model):
+class OrderAnswer(AnswerModel):
 	"""An order as every verb answers it."""
 
 	name: str | None = Field(description="ERPNext's name; null in a rehearsal")
@@ -298,18 +299,18 @@ class OrderAnswer(Model):
 	grand_total: float
 	delivered_percent: float
 	billed_percent: float
-	url: str
+	url: str | None = Field(description="The order in the Desk; null in a rehearsal")
 	held_because: str | None
 	lines: list[OrderLineAnswer]
 
 
-class PaymentAnswer(Model):
+class PaymentAnswer(AnswerModel):
 	name: str
 	external_id: str | None
 	amount: float
 
 
-class OrderEnvelope(Model):
+class OrderEnvelope(AnswerModel):
 	"""`message` of every order verb."""
 
 	id: str | None = Field(None, description="Hub Request; absent in reads, null in a rehearsal")

@@ -2,16 +2,16 @@
 
 from pydantic import Field
 
-from integration_hub.schemas.values import Model
+from integration_hub.schemas.values import AnswerModel
 
 
-class FaultAnswer(Model):
+class FaultAnswer(AnswerModel):
 	pointer: str = Field(description="RFC 6901 JSON pointer into the body, or `?name` of a query parameter")
 	message: str
 	code: str
 
 
-class Problem(Model):
+class Problem(AnswerModel):
 	type: str = Field(description="Where the code is explained")
 	title: str
 	status: int

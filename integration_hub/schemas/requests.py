@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from integration_hub.schemas.values import Model, Name
+from integration_hub.schemas.values import AnswerModel, Model, Name
 
 
 class RequestGet(Model):
@@ -19,13 +19,13 @@ class RequestRetry(Model):
 	id: Name
 
 
-class DocumentAnswer(Model):
+class DocumentAnswer(AnswerModel):
 	doctype: str
 	name: str
 	role: str
 
 
-class StepAnswer(Model):
+class StepAnswer(AnswerModel):
 	step: str
 	status: str
 	doctype: str | None
@@ -33,7 +33,7 @@ class StepAnswer(Model):
 	error: str | None
 
 
-class RequestAnswer(Model):
+class RequestAnswer(AnswerModel):
 	"""A Hub Request; times in UTC."""
 
 	id: str
@@ -55,7 +55,7 @@ class Nothing(Model):
 	"""No parameters."""
 
 
-class Ping(Model):
+class Ping(AnswerModel):
 	system: str
 	app_version: str
 	frappe_version: str

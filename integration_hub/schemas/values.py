@@ -27,6 +27,12 @@ class Model(BaseModel):
 	model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
 
+class AnswerModel(BaseModel):
+	"""Base of every answer: clients must bear members that a later release adds."""
+
+	model_config = ConfigDict(frozen=True)
+
+
 class WriteModel(Model):
 	"""Base of the body of every write."""
 

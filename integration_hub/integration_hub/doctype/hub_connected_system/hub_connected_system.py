@@ -33,6 +33,10 @@ class HubConnectedSystem(Document):
 				)
 			)
 
+		if self.user:
+			# Without its system nothing would keep the user to the hub's own calls.
+			frappe.db.set_value("User", self.user, {"enabled": 0, "api_key": None})
+
 	@frappe.whitelist()
 	def create_user(self) -> dict:
 		"""Make the system's user and return its credentials, which are shown once."""
