@@ -7,6 +7,8 @@ from decimal import Decimal, InvalidOperation
 from integration_hub.exceptions import MalformedJson
 
 MAX_DEPTH = 32
+# What a double holds; Frappe 16 refuses a larger number before we see it.
+MAX_NUMBER = Decimal("1.7976931348623157e308")
 
 
 def parse(raw: bytes) -> dict:
@@ -25,7 +27,11 @@ def parse(raw: bytes) -> dict:
 		raise MalformedJson(f"The body is not UTF-8 (byte {e.start}).") from e
 	try:
 		value = json.loads(
-			text, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
+			text,
+			parse_float=_decimal,
+			parse_int=_integer,
+			parse_constant=_refuse_constant,
+			object_pairs_hook=_object,
 		)
 	except RecursionError as e:
 		raise MalformedJson(f"The body is nested deeper than {MAX_DEPTH} levels.") from e
@@ -44,9 +50,15 @@ def _decimal(text: str) -> Decimal:
 		value = Decimal(text)
 	except InvalidOperation:
 		value = None
-	if value is None or abs(value.adjusted()) > 400:
+	if value is None or abs(value.adjusted()) > 400 or abs(value) > MAX_NUMBER:
 		raise ValueError(f"the number {text[:40]} is out of range.")
 	return value
+
+
+def _integer(text: str) -> int:
+	if len(text) > 308:
+		raise ValueError(f"the number {text[:40]} is out of range.")
+	return int(text)
 
 
 def _refuse_constant(name: str):

@@ -34,6 +34,8 @@ _HUB_PATH = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.api\.")
 _ENDPOINT = re.compile(r"/api/(?:v[12]/)?method/integration_hub\.api\.v1\.(\w+\.\w+)/?")
 _OPEN_PATHS = ("/api/method/upload_file", "/api/v1/method/upload_file", "/api/v2/method/upload_file")
 
+_NOT_PLAIN = ("cmd", "method", "doctype", "file_url", "library_file_name")
+
 
 def before_request() -> None:
 	"""Keep what callers send out of Frappe's hands, and let the previous secret of a rotation in.
@@ -90,9 +92,10 @@ def authenticate() -> None:
 def _is_plain_upload(path: str) -> bool:
 	"""Whether a call does nothing but upload a file.
 
-	Frappe runs the method that `cmd` names instead of the path's, and its upload the one that `method` names.
+	Frappe runs the method that `cmd` names instead of the path's, and its upload the one that `method` names; it also
+	attaches to documents and takes links, which the scopes know nothing of.
 	"""
-	return path in _OPEN_PATHS and not frappe.form_dict.get("cmd") and not frappe.form_dict.get("method")
+	return path in _OPEN_PATHS and not any(frappe.form_dict.get(name) for name in _NOT_PLAIN)
 
 
 def after_request(response: Response | None, request: Request) -> None:

@@ -146,27 +146,43 @@ def _create_once(work: Work, customer: Customer) -> str:
 		# Frappe keeps such names for documents that are not saved yet.
 		message = _("The name of a new customer cannot begin with “New Customer”.")
 		raise ValidationFailed(message, errors=[Fault(POINTER + "/name", message, "reserved_name")])
-	key = _identity(customer)
-	try:
-		reference = references.reserve_or_revive(work.caller.name, "customer", key, request=work.request)
-	except AlreadyBound:
-		# READ COMMITTED: what the other order committed is visible now.
-		found = references.live_document(work.caller.name, "customer", key, "Customer")
-		if found and key == customer.external_id:
-			return found
-		return _by_content(customer) or _create(work, customer)
-	name = _create(work, customer)
-	references.bind(reference, "Customer", name)
+	reserved = []
+	for key in _identities(customer):
+		try:
+			reserved.append(
+				references.reserve_or_revive(work.caller.name, "customer", key, request=work.request)
+			)
+		except AlreadyBound:
+			# READ COMMITTED: what the other order committed is visible now.
+			if found := _made_meanwhile(work, customer, key):
+				return _bind_all(reserved, found)
+	return _bind_all(reserved, _create(work, customer))
+
+
+def _bind_all(reserved: list[str], name: str) -> str:
+	for reference in reserved:
+		references.bind(reference, "Customer", name)
 	return name
 
 
-def _identity(customer: Customer) -> str:
-	"""What two orders for the same new customer have in common."""
-	if customer.external_id:
-		return customer.external_id
+def _made_meanwhile(work: Work, customer: Customer, key: str) -> str | None:
+	if key == customer.external_id:
+		return references.live_document(work.caller.name, "customer", key, "Customer")
+	found = _by_content(customer)
+	if found and customer.external_id:
+		_bind(work, customer.external_id, found)
+	return found
+
+
+def _identities(customer: Customer) -> list[str]:
+	"""What two orders for the same new customer may have in common, in one order for all."""
 	if customer.email:
-		return f"mailto:{customer.email}"[:140]
-	return (f"tel:{customer.phone}" if customer.phone else f"name:{customer.name}")[:140]
+		keys = [f"mailto:{customer.email.lower()}"]
+	elif customer.phone:
+		keys = [f"tel:{customer.phone}"]
+	else:
+		keys = [] if customer.external_id else [f"name:{customer.name}"]
+	return [key[:140] for key in keys] + ([customer.external_id] if customer.external_id else [])
 
 
 def _create(work: Work, customer: Customer) -> str:

@@ -32,6 +32,7 @@ def apply(caller: Caller, doc: Document, order: OrderCreate) -> None:
 	_apply_taxes(caller, doc, order)
 	for index, charge in enumerate(order.charges):
 		doc.append("taxes", _charge_row(caller, doc, charge, f"/charges/{index}"))
+	_check_accounts(doc)
 	_apply_discounts(caller, doc, order.discounts)
 
 
@@ -49,6 +50,24 @@ def _apply_taxes(caller: Caller, doc: Document, order: OrderCreate) -> None:
 		doc.set_taxes()
 	for row in doc.taxes:
 		row.hub_kind = TAX
+
+
+def _check_accounts(doc: Document) -> None:
+	"""Refuse a rate that shares its account with another row: ERPNext 16 keeps one rate an account, the last one."""
+	accounts = [row.account_head for row in doc.taxes]
+	shared = next(
+		(
+			row.account_head
+			for row in doc.taxes
+			if row.charge_type != "Actual" and accounts.count(row.account_head) > 1
+		),
+		None,
+	)
+	if shared:
+		message = _(
+			"A tax with a rate shares the account {0} with another tax or charge, and ERPNext keeps one rate an account. Map each to an account of its own."
+		).format(shared)
+		raise ValidationFailed(message, errors=[Fault("/taxes", message, "account_shared")])
 
 
 def _check_template(caller: Caller, template: str) -> None:
@@ -161,9 +180,12 @@ def _apply_discounts(caller: Caller, doc: Document, discounts: list[Discount]) -
 	if percent and not amount:
 		doc.additional_discount_percentage = float(percent)
 		return
-	if percent and caller.system.discount_on != "Net Total":
+	included = any(row.included_in_print_rate for row in doc.taxes)
+	if percent and (included or caller.system.discount_on != "Net Total"):
 		_refuse(
-			_("Discounts after tax are all amounts or all per cent; a mixture has no one meaning."),
+			_(
+				"With taxes the prices include, and after tax, discounts are all amounts or all per cent; a mixture has no one meaning."
+			),
 			"discounts_mixed",
 		)
 	lines = sum(Decimal(str(flt(row.rate * row.qty, row.precision("amount")))) for row in doc.items)

@@ -58,11 +58,16 @@ def _decimal(value: Any) -> Decimal:
 		raise PydanticCustomError(
 			"out_of_range", "The number is out of range (at most twelve digits before the point)"
 		)
-	if -number.normalize().as_tuple().exponent > MAX_DECIMALS:
+	if _decimals(number) > MAX_DECIMALS:
 		raise PydanticCustomError(
 			"too_many_decimals", "At most nine decimals can be kept; nothing is rounded away"
 		)
 	return number
+
+
+def _decimals(number: Decimal) -> int:
+	"""Count the decimals, trailing zeros aside; `normalize` would round to 28 digits first."""
+	return len(format(number, "f").partition(".")[2].rstrip("0"))
 
 
 def _positive(number: Decimal) -> Decimal:
@@ -152,7 +157,7 @@ def _currency(text: str) -> str:
 
 def _phone(text: str) -> str:
 	# What frappe.utils.validate_phone_number lets through.
-	if not re.fullmatch(r"([0-9 +_\-,.*#()]){1,20}", text):
+	if not re.fullmatch(r"([0-9 +_\-,.*#()]){1,20}", text) or len(re.findall(r"[0-9]", text)) < 3:
 		raise PydanticCustomError(
 			"not_a_phone", "Send a phone number: digits, spaces and + - . ( ), 20 at most"
 		)

@@ -210,7 +210,8 @@ def test_a_new_customer(creator, site):
 		"Sales Order": 1,
 		"Customer": 1,
 		"Contact": 1,
-		"Hub External Reference": 2,
+		# The order, the customer by its id and by its e-mail.
+		"Hub External Reference": 3,
 	}
 	doc = frappe.get_doc("Customer", name)
 	expected = {
@@ -343,3 +344,8 @@ def test_the_fallback_takes_strangers_only(factory, systems, site):
 	assert site.grown(before) == {"Sales Order": 2, "Hub External Reference": 2}
 	# The stranger's id is not the fallback's: once the customer is known, the id is free to be bound.
 	assert bound(system, external_id) is None
+
+
+def test_a_phone_without_digits_is_none(hub):
+	answer = hub.post("orders.create", factories.order(customer={"name": "HT", "phone": "---"}))
+	expect.problem(answer, 422, "validation_failed", ["/customer/phone"])

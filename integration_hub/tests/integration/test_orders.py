@@ -680,8 +680,8 @@ def test_everything_an_order_can_make_is_made(creator, site):
 		"Address": 2,
 		"Contact": 1,
 		"Payment Entry": 1,
-		# order, customer, two addresses, item, payment
-		"Hub External Reference": 6,
+		# order, customer by id and by e-mail, two addresses, item, payment
+		"Hub External Reference": 7,
 		"GL Entry": 2,
 		"Payment Ledger Entry": 1,
 		"Tag": 1,

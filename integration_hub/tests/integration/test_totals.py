@@ -425,3 +425,19 @@ def test_totals_of_many_small_lines(hub):
 	answer = placed(hub, lines=sent, taxes=[VAT], totals={"net": 1, "tax": "0.19", "grand": "1.19"})
 	assert answered(answer) == (1, 0.19, 1.19)
 	assert len(made_order(answer).items) == 100
+
+
+@pytest.mark.parametrize(
+	"taxes",
+	[
+		[{"code": "one", "rate": 6}, {"code": "other", "rate": 2}],
+		[{"code": "one", "rate": 6}, {"code": "other", "amount": 2}],
+		[{"code": "other", "amount": 2}, {"code": "one", "rate": 6, "included": True}],
+	],
+	ids=repr,
+)
+def test_a_rate_shares_its_account_with_nothing(taxes, systems, masters):
+	"""ERPNext 16 would take the last rate of the account for all of them."""
+	system = systems.like(tax_map=[{"tax_code": code, "account": masters.tax} for code in ("one", "other")])
+	answer = system.http.post("orders.create", order(taxes=taxes))
+	expect.problem(answer, 422, "validation_failed", ["/taxes"])

@@ -86,7 +86,7 @@ def test_refused(raw, told):
 		(b'{"a": 1}', {"a": 1}),
 		(b'{"a": 0.1}', {"a": Decimal("0.1")}),
 		(b'{"a": 0.30000000000000004}', {"a": Decimal("0.30000000000000004")}),
-		(b'{"a": 1e400}', {"a": Decimal("1e400")}),
+		(b'{"a": 1e308}', {"a": Decimal("1e308")}),
 		(b'{"a": -0.0}', {"a": Decimal("-0.0")}),
 		(b'{"a": 123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
 		(b'{"a": [true, false, null, "", [], {}]}', {"a": [True, False, None, "", [], {}]}),
@@ -112,5 +112,11 @@ def test_32_levels_are_taken():
 	assert depth == MAX_DEPTH - 2
 
 
-def test_numbers_of_4300_digits_are_taken_exactly():
-	assert parse(b'{"a": ' + b"7" * 4300 + b"}") == {"a": int("7" * 4300)}
+def test_numbers_a_double_reaches_are_taken_exactly():
+	assert parse(b'{"a": ' + b"7" * 308 + b"}") == {"a": int("7" * 308)}
+
+
+@pytest.mark.parametrize("number", [b"1e309", b"1.8e308", b"-1e400", b"7" * 309])
+def test_numbers_beyond_a_double_are_refused(number):
+	with pytest.raises(MalformedJson, match="out of range"):
+		parse(b'{"a": ' + number + b"}")
