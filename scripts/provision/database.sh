@@ -56,7 +56,7 @@ start_database() {
 		"See /var/log/mysql and 'journalctl -u mariadb': the disk may be full, or another server holds port 3306." run_database
 	if ! sql_as_admin 'SELECT 1' >/dev/null 2>&1; then
 		step "Creating a MariaDB account for sites" \
-			"Let root of this system in, by unix socket or with a password in /root/.my.cnf: try 'mariadb' as root." create_database_admin
+			"Let root of this system in, by unix socket or with a password in root's ~/.my.cnf: try 'mariadb' as root." create_database_admin
 		speaks_utf8mb4 || step "Setting MariaDB's character set to utf8mb4" \
 			"Set character-set-server = utf8mb4 in MariaDB's configuration." set_utf8mb4
 	fi
