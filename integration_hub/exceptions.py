@@ -15,7 +15,8 @@ HubError
 `docs/errors.md` lists every code; a test checks that the list and these classes agree.
 """
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ class HubError(Exception):
 	def http_status_code(self) -> int:
 		"""The status under the name Frappe's own error handler reads."""
 		return self.http_status
+
+
+@contextmanager
+def under(prefix: str):
+	"""Let the pointers of what is raised inside begin with `prefix`: where a part stands in a larger body."""
+	try:
+		yield
+	except HubError as error:
+		error.errors = [replace(fault, pointer=prefix + fault.pointer) for fault in error.errors]
+		raise
 
 
 class BadRequest(HubError):
@@ -313,6 +324,62 @@ class UnknownQuotation(Unprocessable):
 class QuotationNotUsable(Unprocessable):
 	code = "quotation_not_usable"
 	title = "The quotation cannot be ordered"
+
+
+class UnknownLine(Unprocessable):
+	code = "unknown_line"
+	title = "The order has no such line"
+
+
+class QuantityExceedsOpen(Unprocessable):
+	code = "quantity_exceeds_open"
+	title = "More than is open"
+
+
+class AmountExceedsOpen(Unprocessable):
+	code = "amount_exceeds_open"
+	title = "More money than is open"
+
+
+class StockShort(Unprocessable):
+	code = "stock_short"
+	title = "Not enough stock"
+	retryable = True
+
+
+class SerialRequired(Unprocessable):
+	code = "serial_required"
+	title = "Serial numbers are missing"
+
+
+class SerialNotAvailable(Unprocessable):
+	code = "serial_not_available"
+	title = "The serial number cannot be used"
+
+
+class BatchRequired(Unprocessable):
+	code = "batch_required"
+	title = "The batch is missing"
+
+
+class BatchNotAvailable(Unprocessable):
+	code = "batch_not_available"
+	title = "The batch cannot be used"
+
+
+class PeriodClosed(Unprocessable):
+	code = "period_closed"
+	title = "The books are closed for that day"
+
+
+class AccountFrozen(Unprocessable):
+	code = "account_frozen"
+	title = "The account is frozen"
+
+
+class UnknownPaymentTerms(Unprocessable):
+	code = "unknown_payment_terms"
+	title = "Unknown payment terms"
 
 
 class TotalsDiffer(Unprocessable):

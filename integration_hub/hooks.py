@@ -10,7 +10,14 @@ required_apps = ["frappe/erpnext"]
 hub_operations = {
 	"orders.create": "integration_hub.inbound.orders.CREATE",
 	"orders.get": "integration_hub.inbound.orders.GET",
-	"orders.cancel": "integration_hub.inbound.orders.CANCEL",
+	"orders.update": "integration_hub.inbound.order_updates.UPDATE",
+	"orders.cancel": "integration_hub.inbound.cancellations.CANCEL",
+	"sales.fulfill": "integration_hub.inbound.cycle.FULFILL",
+	"sales.invoice": "integration_hub.inbound.cycle.BILL",
+	"sales.pay": "integration_hub.inbound.cycle.PAY",
+	"sales.refund": "integration_hub.inbound.cycle.REFUND",
+	"sales.run": "integration_hub.inbound.cycle.RUN",
+	"sales.status": "integration_hub.inbound.cycle.STATUS",
 	"requests.get": "integration_hub.documents.requests.GET",
 	"requests.retry": "integration_hub.documents.requests.RETRY",
 	"system.ping": "integration_hub.documents.system.PING",
@@ -26,7 +33,17 @@ after_migrate = "integration_hub.install.after_migrate"
 before_uninstall = "integration_hub.uninstall.before_uninstall"
 
 doc_events = {
-	("Customer", "Contact", "Address", "Item", "Quotation", "Sales Order", "Payment Entry"): {
+	(
+		"Customer",
+		"Contact",
+		"Address",
+		"Item",
+		"Quotation",
+		"Sales Order",
+		"Delivery Note",
+		"Sales Invoice",
+		"Payment Entry",
+	): {
 		"before_validate": "integration_hub.core.references.keep_fields",
 		"before_update_after_submit": "integration_hub.core.references.keep_fields",
 		"after_insert": "integration_hub.core.references.follow_amendment",
@@ -65,6 +82,8 @@ doctype_js = {
 	"Item": "public/js/origin.js",
 	"Quotation": "public/js/origin.js",
 	"Sales Order": "public/js/origin.js",
+	"Delivery Note": "public/js/origin.js",
+	"Sales Invoice": "public/js/origin.js",
 	"Payment Entry": "public/js/origin.js",
 }
 doctype_list_js = {"Hub Request": "public/js/hub_desk.js"}

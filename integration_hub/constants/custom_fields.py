@@ -3,7 +3,17 @@
 MODULE = "Integration Hub"
 
 # DocTypes of business documents that can come from outside.
-TRACKED_DOCTYPES = ("Customer", "Contact", "Address", "Item", "Quotation", "Sales Order", "Payment Entry")
+TRACKED_DOCTYPES = (
+	"Customer",
+	"Contact",
+	"Address",
+	"Item",
+	"Quotation",
+	"Sales Order",
+	"Delivery Note",
+	"Sales Invoice",
+	"Payment Entry",
+)
 
 # The field each DocType's section is put after: one that exists on v15 and v16.
 _ANCHORS = {
@@ -13,6 +23,8 @@ _ANCHORS = {
 	"Item": "description",
 	"Quotation": "order_type",
 	"Sales Order": "po_date",
+	"Delivery Note": "po_date",
+	"Sales Invoice": "po_date",
 	"Payment Entry": "reference_date",
 }
 
@@ -53,6 +65,7 @@ _SALES_ORDER = [
 		"search_index": 1,
 		"read_only": 1,
 		"print_hide": 1,
+		"allow_on_submit": 1,
 		"translatable": 0,
 	},
 	{
@@ -62,6 +75,7 @@ _SALES_ORDER = [
 		"insert_after": "hub_order_number",
 		"depends_on": "hub_note",
 		"print_hide": 1,
+		"allow_on_submit": 1,
 		"translatable": 0,
 	},
 	{
@@ -85,6 +99,25 @@ _SALES_ORDER = [
 		"print_hide": 1,
 		"translatable": 0,
 	},
+]
+
+_DELIVERY_NOTE = [
+	{
+		"fieldname": fieldname,
+		"label": label,
+		"fieldtype": "Data",
+		"insert_after": after,
+		"depends_on": fieldname,
+		"allow_on_submit": 1,
+		"no_copy": 1,
+		"translatable": 0,
+		**extra,
+	}
+	for fieldname, label, after, extra in (
+		("hub_carrier", "Carrier", "hub_external_id", {}),
+		("hub_tracking_number", "Tracking number", "hub_carrier", {"search_index": 1}),
+		("hub_tracking_url", "Tracking URL", "hub_tracking_number", {"options": "URL", "print_hide": 1}),
+	)
 ]
 
 _SALES_ORDER_ITEM = [
@@ -156,3 +189,4 @@ CUSTOM_FIELDS: dict[str, list[dict]] = {
 	"Integration Request": _INTEGRATION_REQUEST,
 }
 CUSTOM_FIELDS["Sales Order"] = CUSTOM_FIELDS["Sales Order"] + _SALES_ORDER
+CUSTOM_FIELDS["Delivery Note"] = CUSTOM_FIELDS["Delivery Note"] + _DELIVERY_NOTE

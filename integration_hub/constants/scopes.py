@@ -4,7 +4,15 @@
 SCOPES: dict[str, tuple[str, tuple[str, ...]]] = {
 	"orders:read": ("Read orders", ("Sales User",)),
 	"orders:write": ("Create, change and cancel orders, with their customers and addresses", ("Sales User",)),
-	"sales:write": ("Book payments", ("Sales User", "Accounts User")),
+	"sales:read": ("Read the deliveries, invoices and payments of orders", ("Sales User",)),
+	"sales:write": (
+		"Deliver, bill, book payments and give refunds",
+		("Sales User", "Stock User", "Accounts User"),
+	),
+	"sales:cancel": (
+		"Undo deliveries, invoices and payments together with their order",
+		("Sales User", "Stock User", "Accounts User", "Accounts Manager"),
+	),
 	"requests:read": ("Read the state of its own requests", ()),
 	"requests:write": ("Retry its own failed requests", ()),
 	"system:read": ("Read the description of the API", ()),

@@ -247,6 +247,15 @@ def finish(
 	)
 
 
+def hold(claim: Claim, token: str) -> bool:
+	"""Go on with a request whose step is about to be committed: its lease runs on. False: the fence is gone, roll back."""
+	return _update(
+		"""UPDATE `tabHub Request` SET lease_until = UTC_TIMESTAMP(6) + INTERVAL %s SECOND
+		WHERE name = %s AND txn_token = %s AND status = %s""",
+		(LEASE_SECONDS, claim.name, token, S.PROCESSING),
+	)
+
+
 def fail(
 	claim: Claim,
 	*,

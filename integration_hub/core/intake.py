@@ -16,6 +16,7 @@ from integration_hub.constants import headers
 from integration_hub.core import context, idempotency, operations, rate_limit, request_log, sql
 from integration_hub.core import work as works
 from integration_hub.core.call import Call, request_id_of
+from integration_hub.core.errors import as_hub_error, describe
 from integration_hub.core.idempotency import Claim, NewRequest, Row, Verdict
 from integration_hub.core.payload import fingerprint, parse
 from integration_hub.core.validation import validate
@@ -36,7 +37,7 @@ def receive(name: str) -> Response:
 	try:
 		return through(call)
 	except Exception as e:
-		return turn_away(call, works.as_hub_error(e))
+		return turn_away(call, as_hub_error(e))
 
 
 def through(call: Call) -> Response:
@@ -77,7 +78,7 @@ def _direct(call: Call, payload: BaseModel) -> Response:
 def _ledger(call: Call, raw: bytes, body: dict, payload: BaseModel) -> Response:
 	mark = fingerprint(body, call.operation.name)
 	key = call.idempotency_key()
-	work = Work(call.operation, call.caller, payload, mark, call.request_id)
+	work = Work(call.operation, call.caller, payload, body, mark, call.request_id)
 	if payload.validate_only:
 		answer = works.rehearse(work)
 		return call.answer(answer.body, answer.status)
@@ -206,7 +207,7 @@ def _log(call: Call, status: int, error: HubError | None = None) -> None:
 		"request_id": call.request_id,
 		"url": call.url,
 		"error_code": error.code if error else None,
-		"error": works.describe(error) if error else None,
+		"error": describe(error) if error else None,
 		"duration_ms": call.duration_ms,
 	}
 	if error:

@@ -32,6 +32,8 @@ class Operation:
 		object_type: what the External Reference reserved first binds; None: reserves none.
 		external_id: payload → the id that reference and derived key come from; None: there is none.
 		key_parts: work → what an absent Idempotency-Key is derived from; None: the header is needed.
+		steps: work → its `Step`s, for a call of several documents; the handler then only answers.
+		staged: payload → whether each step is kept as soon as it is done; None: all or nothing.
 		prepare: `prepare(caller, payload) -> str | None`, run in the claim's short transaction; returns a reserved number.
 		example: an input for the API description.
 	"""
@@ -49,6 +51,8 @@ class Operation:
 	object_type: str | None = None
 	external_id: Callable[[BaseModel], str | None] | None = None
 	key_parts: Callable[[Any], list] | None = None
+	steps: Callable[[Any], list] | None = None
+	staged: Callable[[BaseModel], bool] | None = None
 	prepare: Callable | None = None
 	example: dict | None = None
 

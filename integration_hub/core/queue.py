@@ -51,14 +51,15 @@ def run(claim: Claim) -> Answer:
 			)
 		if not row.payload:
 			raise StateConflict(_("The payload was removed when its time was over; send the call again."))
-		payload = validate(operation.schema, parse((row.payload or "").encode()))
+		body = parse(row.payload.encode())
+		payload = validate(operation.schema, body)
 	except HubError as error:
 		works.record_failure(
-			Work(operation, caller, None, row.fingerprint, row.request_id, claim.name), claim, error
+			Work(operation, caller, None, {}, row.fingerprint, row.request_id, claim.name), claim, error
 		)
 		raise
 	with context.acting_as(caller):
-		return works.run(Work(operation, caller, payload, row.fingerprint, row.request_id), claim)
+		return works.run(Work(operation, caller, payload, body, row.fingerprint, row.request_id), claim)
 
 
 def run_now(name: str) -> None:

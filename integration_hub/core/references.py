@@ -31,6 +31,11 @@ class Reference:
 	request: str | None
 	generation: int
 
+	@property
+	def exists(self) -> bool:
+		"""Whether the document it stands for is there, cancelled or not."""
+		return bool(self.document_name and frappe.db.exists(self.document_type, self.document_name))
+
 
 def hash_of(system: str, object_type: str, external_id: str) -> str:
 	"""Return the unique hash. `ORD-1a`, `ord-1A` and `ORD-1a ` have three, whatever the collation thinks."""
@@ -146,21 +151,26 @@ def reserve(
 	return name
 
 
-def reserve_or_revive(system: str, object_type: str, external_id: str, *, request: str | None = None) -> str:
-	"""Reserve an external id, also where the document it stood for is gone.
+def reserve_again(
+	system: str,
+	object_type: str,
+	external_id: str,
+	*,
+	request: str | None = None,
+	fingerprint: str | None = None,
+	reuse: bool = True,
+) -> str:
+	"""Reserve an external id, with `reuse` also where the document it stood for is gone.
 
 	Raises:
 		AlreadyBound, ReferenceBusy: as `reserve`.
 	"""
 	try:
-		return reserve(system, object_type, external_id, request=request)
+		return reserve(system, object_type, external_id, request=request, fingerprint=fingerprint)
 	except AlreadyBound:
 		bound = find(system, object_type, external_id)
-		if (
-			bound
-			and bound.state == TOMBSTONE
-			and take_over_tombstone(bound, request=request, fingerprint=None)
-		):
+		free = reuse and bound and bound.state == TOMBSTONE
+		if free and take_over_tombstone(bound, request=request, fingerprint=fingerprint):
 			return bound.name
 		raise
 
@@ -191,7 +201,7 @@ def add(
 	Raises:
 		AlreadyBound, ReferenceBusy: as `reserve`.
 	"""
-	bind(reserve_or_revive(system, object_type, external_id, request=request), doctype, name)
+	bind(reserve_again(system, object_type, external_id, request=request), doctype, name)
 
 
 def follow_rename(doc, method: str, old: str, new: str, merge: bool = False) -> None:

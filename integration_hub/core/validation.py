@@ -12,6 +12,9 @@ from integration_hub.exceptions import Fault, ValidationFailed
 
 MAX_FAULTS = 100
 
+# Names of the alternatives of a union (`schemas.sales`): pydantic puts them into locations, the input has no such names.
+ALTERNATIVES = frozenset({"<one>", "<many>", "<new>", "<known>"})
+
 # pydantic's names that are not the public contract's.
 _CODES = {
 	"extra_forbidden": "unknown_field",
@@ -46,7 +49,7 @@ def pointer(loc: tuple) -> str:
 
 
 def _fault(schema: type[BaseModel], error: dict, query: bool) -> Fault:
-	loc = error["loc"]
+	loc = tuple(part for part in error["loc"] if part not in ALTERNATIVES)
 	where = f"?{loc[0]}" if query and loc else pointer(loc)
 	return Fault(where, _message(schema, error), _code(error))
 
@@ -90,7 +93,7 @@ def fields_at(schema: type[BaseModel], loc: tuple) -> list[str]:
 	"""Return the names of the fields a schema has at a location."""
 	model = schema
 	for part in loc:
-		if isinstance(part, int):
+		if isinstance(part, int) or part in ALTERNATIVES:
 			continue
 		model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
 		if model is None:

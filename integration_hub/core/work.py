@@ -1,70 +1,67 @@
-"""The work of a claimed request: one transaction, fenced, finished together with its documents or not at all.
+"""The work of a claimed request: done in one transaction, or step by step, and finished or failed on record.
 
-Opens, commits and rolls back transactions, as only the door may. The protocol is in docs/operations.md.
+The transaction itself is in `transaction.py`, the steps of a staged call in `steps.py`.
 """
 
 import json
 import time
-import uuid
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from pydantic import BaseModel
 
 import frappe
 from frappe import _
 from frappe.desk.doctype.notification_log.notification_log import make_notification_logs
-from frappe.utils import strip_html
 from frappe.utils.user import get_users_with_role
 
-from integration_hub import compat
 from integration_hub.constants.roles import MANAGER
-from integration_hub.core import idempotency, references, request_log, retry, sql
+from integration_hub.core import idempotency, references, request_log, retry, sql, steps, transaction
 from integration_hub.core.context import Caller
+from integration_hub.core.errors import as_hub_error, describe
 from integration_hub.core.idempotency import Claim
 from integration_hub.core.operations import Operation
 from integration_hub.core.problem import problem
 from integration_hub.core.redaction import redact
 from integration_hub.core.references import AlreadyBound, Reference
-from integration_hub.exceptions import (
-	BusinessRule,
-	ExternalIdConflict,
-	HubError,
-	InternalError,
-	NotFound,
-	PermissionDenied,
-	RequestInProgress,
-	TemporarilyUnavailable,
-	WorkSplit,
-	WorkUndone,
-)
-
-LOCK_WAIT_SECONDS = 10
+from integration_hub.core.steps import Step
+from integration_hub.exceptions import ExternalIdConflict, HubError, TemporarilyUnavailable, WorkSplit
 
 
 @dataclass
 class Work:
 	"""What a handler works on.
 
-	`request` is the Hub Request's name, None in a rehearsal (`validate_only`). A handler appends what it makes to `made`
-	with a role ("order", "customer", …); `reference` is the External Reference reserved for it.
+	`body` is the call's parsed JSON as it came, `payload` the same as the operation's schema. `request` is the Hub Request's
+	name, None in a rehearsal (`validate_only`). A handler appends what it makes to `made`; `reference` is the External
+	Reference reserved for it. `done` holds the documents of the steps done so far, by step.
 	"""
 
 	operation: Operation
 	caller: Caller
 	payload: BaseModel | None
+	body: dict
 	fingerprint: str
 	request_id: str
 	request: str | None = None
 	reserved_name: str | None = None
 	reference: str | None = None
 	made: list[tuple[str, str]] = field(default_factory=list)
+	done: dict[str, tuple[str, str]] = field(default_factory=dict)
+	step: str | None = None
 	started: float = field(default_factory=time.monotonic)
 
 	@property
 	def external_id(self) -> str | None:
 		known = self.operation.external_id and self.payload
 		return self.operation.external_id(self.payload) if known else None
+
+	@property
+	def steps(self) -> list[Step]:
+		return self.operation.steps(self) if self.operation.steps and self.payload else []
+
+	@property
+	def staged(self) -> bool:
+		return bool(self.payload and self.operation.staged and self.operation.staged(self.payload))
 
 	@property
 	def duration_ms(self) -> int:
@@ -94,17 +91,12 @@ def run(work: Work, claim: Claim) -> Answer:
 	"""
 	work.request, work.reserved_name = claim.name, claim.reserved_name
 	try:
-		return _tries(lambda: _attempt(work, claim), work)
-	except AlreadyBound:
-		return _run_existing(work, claim)
-	except HubError as error:
-		record_failure(work, claim, error)
-		raise
-
-
-def _run_existing(work: Work, claim: Claim) -> Answer:
-	try:
-		return _tries(lambda: _answer_existing(work, claim), work)
+		try:
+			if work.staged:
+				_run_steps(work, claim)
+			return _tries(lambda: _finish(work, claim, _perform), work)
+		except AlreadyBound:
+			return _tries(lambda: _finish(work, claim, _existing_result), work)
 	except HubError as error:
 		record_failure(work, claim, error)
 		raise
@@ -116,8 +108,14 @@ def rehearse(work: Work) -> Answer:
 	Raises:
 		HubError: what the real call would answer.
 	"""
+
+	def rehearsal() -> Result:
+		result = transaction.rehearsed(lambda: _perform(work))
+		_roll_back(work)
+		return result
+
 	try:
-		result = _tries(lambda: _rehearsal(work), work)
+		result = _tries(rehearsal, work)
 	except AlreadyBound:
 		result = _existing_result(work)
 	return Answer(200, _message({"id": None, "validated": True, **result.body}))
@@ -139,204 +137,133 @@ def _tries(attempt, work: Work):
 		time.sleep(retry.pause_before(try_no))
 
 
-def _attempt(work: Work, claim: Claim) -> Answer:
-	token = uuid.uuid4().hex
-	save_point = f"hub_{token}"
-	_open()
-	if not idempotency.fence(claim, token):
-		raise RequestInProgress(_("Another attempt took this request over."), retry_after=1)
-	frappe.db.savepoint(save_point)
-	try:
-		with compat.TransactionGuard() as guard:
-			result = _perform(work)
-			answer = Answer(
-				result.status or work.operation.status, _message({"id": claim.name, **result.body})
-			)
-			_log(work, answer.status, claim.attempt_no, document=result.document)
-			# Now, while the guard is up and the fence still to be checked; `commit` would run them after both.
-			frappe.db.before_commit.run()
-	except Exception as e:
-		# What an error says is worth nothing when the transaction it happened in was ended behind our back.
-		if not compat.lost_connection(e):
-			_check_whole(save_point, claim, token)
-		raise
-	_check_whole(save_point, claim, token)
-	if guard.rollbacks:
-		raise WorkUndone(_("Something rolled back in the middle of the work; it is tried again."))
-	if not idempotency.finish(
-		claim,
-		token,
-		http_status=answer.status,
-		answer=answer.body,
-		document=result.document,
-		duration_ms=work.duration_ms,
-	):
-		raise WorkUndone(_("The database undid the work; it is tried again."))
-	return commit(claim, answer)
+def _finish(work: Work, claim: Claim, perform) -> Answer:
+	"""Do what is left of the work and complete the request, in one transaction."""
+	document = None
+
+	def body() -> Answer:
+		nonlocal document
+		result = perform(work)
+		document = result.document
+		status = result.status or work.operation.status
+		_log(work, status, claim.attempt_no, document=document)
+		return Answer(status, _message({"id": claim.name, **result.body}))
+
+	def finish(token: str, answer: Answer) -> bool:
+		return idempotency.finish(
+			claim,
+			token,
+			http_status=answer.status,
+			answer=answer.body,
+			document=document,
+			duration_ms=work.duration_ms,
+		)
+
+	def stands(answer: Answer) -> bool:
+		row = idempotency.read(claim.name)
+		return bool(row) and row.status == "Completed" and row.answer == answer.body
+
+	return transaction.fenced(claim, body, finish, stands)
+
+
+def _run_steps(work: Work, claim: Claim) -> None:
+	"""Do the steps of a staged call that are not done yet, each in a transaction of its own."""
+	planned = work.steps
+
+	def plan() -> list[str]:
+		steps.plan(claim.name, planned)
+		work.done = steps.completed(claim.name)
+		left = [step.name for step in planned if step.name not in work.done]
+		_begin_next(work, left)
+		return left
+
+	def keep(token: str, _value) -> bool:
+		return idempotency.hold(claim, token)
+
+	left = _tries(lambda: transaction.fenced(claim, plan, keep, lambda left: True), work)
+	for step in [step for step in planned if step.name in left]:
+		left = left[1:]
+
+		def stage(step: Step = step, left: list[str] = left) -> tuple[str, str]:
+			started = time.monotonic()
+			document = _do(work, step)
+			steps.complete(claim.name, step.name, document, round((time.monotonic() - started) * 1000))
+			_begin_next(work, left)
+			return document
+
+		def stands(document, step: Step = step) -> bool:
+			return steps.completed(claim.name).get(step.name) == document
+
+		document = _tries(lambda s=stage, st=stands: transaction.fenced(claim, s, keep, st), work)
+		work.done[step.name], work.made = document, []
+
+
+def _begin_next(work: Work, left: list[str]) -> None:
+	if left:
+		steps.begin(work.request, left[0])
+
+
+def _do(work: Work, step: Step) -> tuple[str, str]:
+	work.step = step.name
+	document = step.do(work)
+	work.step = None
+	return document
 
 
 def _perform(work: Work) -> Result:
-	"""Reserve the external id, run the handler, bind the Reference to what it made."""
+	"""Reserve the external id, do the steps of an atomic call, run the handler, bind the Reference to what it made."""
 	if work.operation.object_type:
 		work.reference = _reserve(work)
+	if work.operation.steps and not work.staged:
+		_do_all(work)
 	result = work.operation.handler(work)
 	if work.reference:
 		references.bind(work.reference, *result.document)
 	return result
 
 
+def _do_all(work: Work) -> None:
+	planned, work.done = work.steps, {}
+	for step in planned:
+		work.done[step.name] = _do(work, step)
+	if work.request:
+		steps.record(work.request, planned, work.done)
+
+
 def _reserve(work: Work) -> str:
-	system, object_type = work.caller.name, work.operation.object_type
-	try:
-		return references.reserve(
-			system, object_type, work.external_id, request=work.request, fingerprint=work.fingerprint
-		)
-	except AlreadyBound:
-		bound = references.find(system, object_type, work.external_id)
-		free = bound and bound.state == references.TOMBSTONE and work.caller.system.reuse_cancelled_ids
-		if free and references.take_over_tombstone(bound, request=work.request, fingerprint=work.fingerprint):
-			return bound.name
-		raise
-
-
-def _rehearsal(work: Work) -> Result:
-	save_point = f"hub_{uuid.uuid4().hex}"
-	_open()
-	frappe.db.savepoint(save_point)
-	with compat.TransactionGuard() as guard:
-		result = _perform(work)
-	try:
-		frappe.db.release_savepoint(save_point)
-	except Exception as e:
-		raise WorkUndone(_("Something ended the transaction in the middle of the rehearsal.")) from e
-	if guard.rollbacks:
-		raise WorkUndone(_("Something rolled back in the middle of the rehearsal."))
-	_roll_back(work)
-	return result
-
-
-def _answer_existing(work: Work, claim: Claim) -> Answer:
-	"""The external id was bound before, under another key: finish with the document as it is now, or with a conflict."""
-	token = uuid.uuid4().hex
-	_open()
-	if not idempotency.fence(claim, token):
-		raise RequestInProgress(_("Another attempt took this request over."), retry_after=1)
-	result = _existing_result(work)
-	answer = Answer(200, _message({"id": claim.name, **result.body}))
-	_log(work, answer.status, claim.attempt_no, document=result.document)
-	finished = idempotency.finish(
-		claim,
-		token,
-		http_status=200,
-		answer=answer.body,
-		document=result.document,
-		duration_ms=work.duration_ms,
+	return references.reserve_again(
+		work.caller.name,
+		work.operation.object_type,
+		work.external_id,
+		request=work.request,
+		fingerprint=work.fingerprint,
+		reuse=bool(work.caller.system.reuse_cancelled_ids),
 	)
-	if not finished:
-		raise WorkUndone(_("The database undid the work; it is tried again."))
-	return commit(claim, answer)
 
 
 def _existing_result(work: Work) -> Result:
+	"""The external id was bound before, under another key: the document as it is now, or a conflict."""
 	bound = references.find(work.caller.name, work.operation.object_type, work.external_id)
 	if bound is None:
 		raise TemporarilyUnavailable(_("The external id was just given back; try again."), retry_after=1)
-	if bound.fingerprint != work.fingerprint or not _exists(bound):
-		raise _conflict(work, bound)
+	if bound.fingerprint != work.fingerprint or not bound.exists:
+		raise conflict(work.external_id, bound, "/external_id")
 	body = work.operation.existing(work.caller, bound.document_type, bound.document_name)
-	return Result(body, (bound.document_type, bound.document_name))
+	return Result(body, (bound.document_type, bound.document_name), 200)
 
 
-def _exists(bound: Reference) -> bool:
-	return bool(bound.document_name and frappe.db.exists(bound.document_type, bound.document_name))
-
-
-def _conflict(work: Work, bound: Reference) -> ExternalIdConflict:
+def conflict(external_id: str, bound: Reference, pointer: str) -> ExternalIdConflict:
+	"""Return the refusal of an external id that stands for something else."""
 	if bound.document_name:
 		message = _("External id {0} is already bound to {1} {2}, made from another payload.").format(
-			work.external_id, _(bound.document_type), bound.document_name
+			external_id, _(bound.document_type), bound.document_name
 		)
 	else:
 		message = _("External id {0} is held by request {1}, which needs a person.").format(
-			work.external_id, bound.request
+			external_id, bound.request
 		)
 	details = {"document": {"doctype": bound.document_type, "name": bound.document_name}}
-	return ExternalIdConflict(message, pointer="/external_id", details=details)
-
-
-def _open() -> None:
-	"""Begin a fresh transaction for the work.
-
-	READ COMMITTED, because ERPNext rewrites Bin from what the transaction's snapshot saw; a lock wait short enough to
-	answer the caller. With a statement-based binary log READ COMMITTED cannot write, so the default stays.
-	"""
-	if _read_committed_works():
-		sql.run(
-			"SET SESSION tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = %s", LOCK_WAIT_SECONDS
-		)
-	else:
-		sql.run("SET SESSION innodb_lock_wait_timeout = %s", LOCK_WAIT_SECONDS)
-	frappe.db.rollback()
-
-
-@lru_cache(maxsize=1)
-def _read_committed_works() -> bool:
-	log_bin, binlog_format = sql.run("SELECT @@log_bin, @@binlog_format")[0]
-	return not log_bin or binlog_format != "STATEMENT"
-
-
-def _check_whole(save_point: str, claim: Claim, token: str) -> None:
-	"""Release the savepoint: it is still there if the work is one transaction, and all of it.
-
-	Raises:
-		WorkUndone: somebody rolled back; nothing stands, trying again is safe.
-		WorkSplit: somebody committed; a part stands, a person has to look.
-	"""
-	try:
-		frappe.db.release_savepoint(save_point)
-	except Exception as e:
-		if compat.lost_connection(e):
-			raise
-		frappe.db.rollback()
-		if idempotency.token_stands(claim.name, token):
-			raise WorkSplit(
-				_(
-					"Something committed in the middle of the work, so a part of it stands. Compare the documents of {0} by hand."
-				).format(claim.name)
-			) from e
-		raise WorkUndone(_("The database undid the work; it is tried again.")) from e
-
-
-def commit(claim: Claim, answer: Answer) -> Answer:
-	"""Commit the work. Whatever an exception says, the row tells what happened.
-
-	Raises:
-		TemporarilyUnavailable: it was not committed.
-	"""
-	try:
-		sql.commit()
-	except Exception as e:
-		callbacks = compat.take_callbacks_after_commit()
-		if compat.lost_connection(e):
-			compat.reconnect()
-		else:
-			frappe.db.rollback()
-		row = idempotency.read(claim.name)
-		if row and row.status == "Completed" and row.answer == answer.body:
-			compat.run_callbacks(callbacks)
-			return answer
-		raise TemporarilyUnavailable(_("The database did not take the work; it is tried again.")) from e
-	finally:
-		_restore_session()
-	return answer
-
-
-def _restore_session() -> None:
-	try:
-		sql.run("SET SESSION tx_isolation = DEFAULT, innodb_lock_wait_timeout = DEFAULT")
-	except Exception:
-		# The connection is gone, and its settings with it.
-		pass
+	return ExternalIdConflict(message, pointer=pointer, details=details)
 
 
 def _number_taken(work: Work, error: Exception) -> HubError | None:
@@ -348,18 +275,12 @@ def _number_taken(work: Work, error: Exception) -> HubError | None:
 
 
 def _roll_back(work: Work) -> None:
-	"""Undo a try, on a new connection where the old one is dead, and forget what it left in memory."""
 	made, work.made, work.reference = work.made, [], None
-	try:
-		frappe.db.rollback()
-	except Exception:
-		compat.reconnect()
-	compat.clear_leftovers(made)
-	_restore_session()
+	transaction.roll_back(made)
 
 
 def record_failure(work: Work, claim: Claim, error: HubError) -> None:
-	"""Record state and log row in a transaction of its own, after the rollback of the work."""
+	"""Record state, steps and log row in a transaction of its own, after the rollback of the work."""
 	settings = frappe.get_cached_doc("Hub Settings")
 	retry_in = None
 	if error.transient and claim.attempt_no < settings.max_attempts:
@@ -367,6 +288,8 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 			claim.attempt_no, settings.retry_delay_seconds, settings.retry_delay_max_seconds
 		)
 		error.retry_after = error.retry_after or retry_in
+	if work.step:
+		error.details.setdefault("step", work.step)
 	details = redact(
 		json.dumps(problem(error, request_id=work.request_id), ensure_ascii=False, indent=1, default=str)
 	)
@@ -380,6 +303,8 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 		retry_in=retry_in,
 	)
 	if recorded:
+		if planned := work.steps:
+			steps.record_failure(claim.name, planned, work.step, error)
 		_log(work, error.http_status, claim.attempt_no, error=error)
 	sql.commit()
 	if isinstance(error, WorkSplit):
@@ -422,46 +347,6 @@ def _log(work: Work, status: int, attempt_no: int, *, document=None, error: HubE
 		attempt=attempt_no,
 		duration_ms=work.duration_ms,
 	)
-
-
-def describe(error: HubError) -> str:
-	"""Return what the log row says of an error: its message, and for a bug the traceback."""
-	import traceback
-
-	if isinstance(error, InternalError) and error.__cause__:
-		return "".join(traceback.format_exception(error.__cause__))
-	return error.message or error.title
-
-
-def as_hub_error(error: Exception) -> HubError:
-	"""Return the HubError for any exception: transient ones, Frappe's refusals, and everything else as a bug."""
-	if isinstance(error, HubError):
-		return error
-	if isinstance(error, (frappe.QueryDeadlockError, frappe.QueryTimeoutError)) or compat.lost_connection(
-		error
-	):
-		return TemporarilyUnavailable(
-			_("The database was busy; the hub tries again by itself."), retry_after=1
-		)
-	if isinstance(error, (frappe.DocumentLockedError, frappe.TimestampMismatchError)):
-		return TemporarilyUnavailable(
-			_("A document is being edited right now; the hub tries again by itself.")
-		)
-	if isinstance(error, frappe.PermissionError):
-		return PermissionDenied(_text(error) or _("The system's user lacks a permission in ERPNext."))
-	if isinstance(error, frappe.DoesNotExistError):
-		return NotFound(_text(error))
-	if isinstance(error, (frappe.ValidationError, frappe.NameError)):
-		return BusinessRule(_text(error))
-	if compat.out_of_range(error):
-		return BusinessRule(_("A number or text is larger than ERPNext can store. Send a smaller one."))
-	internal = InternalError(_("Something went wrong here; it is on record."))
-	internal.__cause__ = error
-	return internal
-
-
-def _text(error: Exception) -> str:
-	return strip_html(str(error)).strip()
 
 
 def _message(body: dict) -> str:

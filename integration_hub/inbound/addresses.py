@@ -94,7 +94,7 @@ def _create_once(work: Work, customer: str, content: dict, kind: str) -> str:
 	"""Make the address; of two orders that race for the same new one the second waits, and finds it."""
 	key = digest([customer, *content.values()])
 	try:
-		reference = references.reserve_or_revive(work.caller.name, "address", key, request=work.request)
+		reference = references.reserve_again(work.caller.name, "address", key, request=work.request)
 	except AlreadyBound:
 		return _find(customer, content) or _create(work, customer, content, kind)
 	name = _create(work, customer, content, kind)

@@ -150,7 +150,7 @@ def _create_once(work: Work, customer: Customer) -> str:
 	for key in _identities(customer):
 		try:
 			reserved.append(
-				references.reserve_or_revive(work.caller.name, "customer", key, request=work.request)
+				references.reserve_again(work.caller.name, "customer", key, request=work.request)
 			)
 		except AlreadyBound:
 			# READ COMMITTED: what the other order committed is visible now.

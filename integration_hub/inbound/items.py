@@ -127,7 +127,7 @@ def _create(work: Work, line: OrderLine, names: _Names) -> str:
 	system = work.caller.system
 	code = line.item_code or line.sku or line.item_external_id or line.barcode
 	try:
-		reference = references.reserve_or_revive(system.name, "sku", code, request=work.request)
+		reference = references.reserve_again(system.name, "sku", code, request=work.request)
 	except AlreadyBound:
 		return references.live_document(system.name, "sku", code, "Item") or _known(code)
 	item = frappe.get_doc(

@@ -1,4 +1,4 @@
-"""Orders from outside → Sales Orders: create and cancel."""
+"""Orders from outside → Sales Orders: place and find."""
 
 from decimal import Decimal
 
@@ -8,12 +8,20 @@ from frappe.model.document import Document
 from frappe.utils import add_days, cint, flt, getdate
 
 from integration_hub import compat
-from integration_hub.core import references, sql
+from integration_hub.core import references
 from integration_hub.core.context import Caller
 from integration_hub.core.operations import Operation
-from integration_hub.core.work import Result, Work
+from integration_hub.core.references import AlreadyBound
+from integration_hub.core.work import Result, Work, conflict
 from integration_hub.documents.orders import order_answer, read_order
-from integration_hub.exceptions import Fault, NotFound, StateConflict, ValidationFailed
+from integration_hub.exceptions import (
+	Fault,
+	NotFound,
+	QuotationNotUsable,
+	ReferenceBusy,
+	ValidationFailed,
+	under,
+)
 from integration_hub.inbound import (
 	addresses,
 	custom_fields,
@@ -27,14 +35,16 @@ from integration_hub.inbound import (
 )
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.money import check_currency, check_decimals, exchange_rate
+from integration_hub.inbound import selling
 from integration_hub.inbound.numbers import next_number
 from integration_hub.inbound.times import site_date
 from integration_hub.schemas.orders import (
-	OrderCancel,
+	Order,
 	OrderCreate,
 	OrderEnvelope,
 	OrderGet,
 	OrderLine,
+	OrderLineUpdate,
 	OrderPayment,
 )
 
@@ -50,6 +60,49 @@ def create(work: Work) -> Result:
 		HubError: what is wrong with the order, with its pointer.
 	"""
 	order: OrderCreate = work.payload
+	doc, entries = _place(work, order)
+	if entries:
+		doc.reload()
+	answer = order_answer(doc, work.caller.name, order.customer.external_id if order.customer else None)
+	if work.request is None:
+		answer["name"] = answer["url"] = None
+	return Result({"order": answer, **_payments(order, entries)}, (DOCTYPE, doc.name))
+
+
+def place(work: Work, order: Order, mark: str, pointer: str) -> tuple[str, str]:
+	"""Place an order that is a part of a larger call, or find it when it was placed before with the same content.
+
+	Args:
+		mark: the fingerprint that `orders.create` would give it.
+
+	Raises:
+		ExternalIdConflict: its id stands for something else.
+		HubError: what is wrong with the order, with its pointer.
+	"""
+	work.caller.require("orders:write", pointer)
+	try:
+		reference = references.reserve_again(
+			work.caller.name,
+			"order",
+			order.external_id,
+			request=work.request,
+			fingerprint=mark,
+			reuse=bool(work.caller.system.reuse_cancelled_ids),
+		)
+	except AlreadyBound:
+		bound = references.find(work.caller.name, "order", order.external_id)
+		if bound is None:
+			raise ReferenceBusy(_("Another call is placing order {0}.").format(order.external_id)) from None
+		if bound.fingerprint != mark or bound.state != references.LIVE or not bound.exists:
+			raise conflict(order.external_id, bound, f"{pointer}/external_id") from None
+		return bound.document_type, bound.document_name
+	with under(pointer):
+		doc, _entries = _place(work, order)
+	references.bind(reference, DOCTYPE, doc.name)
+	return DOCTYPE, doc.name
+
+
+def _place(work: Work, order: Order) -> tuple[Document, list[Document]]:
 	if order.payments:
 		work.caller.require("sales:write", "/payments")
 	doc = _build(work, order)
@@ -57,37 +110,52 @@ def create(work: Work) -> Result:
 	work.made.append((DOCTYPE, doc.name))
 	for tag in order.tags:
 		doc.add_tag(tag)
-	entries = _pay(work, doc, order)
-	if entries:
-		doc.reload()
-	answer = order_answer(doc, work.caller.name, order.customer.external_id)
-	if work.request is None:
-		answer["name"] = answer["url"] = None
-	return Result({"order": answer, **_payments(order, entries)}, (DOCTYPE, doc.name))
+	return doc, _pay(work, doc, order)
 
 
-def _payments(order: OrderCreate, entries: list[Document]) -> dict:
+def _payments(order: Order, entries: list[Document]) -> dict:
 	made = [
-		{"name": entry.name, "external_id": payment.external_id, "amount": float(payment.amount)}
+		{"name": entry.name, "external_id": entry.hub_external_id, "amount": float(payment.amount)}
 		for entry, payment in zip(entries, order.payments, strict=False)
 	]
 	return {"payments": made} if made else {}
 
 
-def _build(work: Work, order: OrderCreate) -> Document:
+def _build(work: Work, order: Order) -> Document:
 	"""Return the unsaved Sales Order."""
 	caller, system = work.caller, work.caller.system
+	quotation = quotations.find(work, order.quotation) if order.quotation else None
+	doc = quotations.mapped(quotation, system) if order.lines is None else frappe.new_doc(DOCTYPE)
+	_set_head(work, doc, order, quotation)
+	_set_addresses(work, doc, order, doc.customer)
+	if order.lines is not None:
+		add_lines(work, doc, order.lines, [f"/lines/{index}" for index in range(len(order.lines))])
+	taxes.apply(caller, doc, order)
+	custom_fields.apply(caller, doc, order.custom_fields, "/custom_fields")
+	if quotation:
+		quotations.check(quotation, doc)
+		if order.lines is not None:
+			quotations.link(quotation, doc)
+	return doc
+
+
+def _set_head(work: Work, doc: Document, order: Order, quotation: Document | None) -> None:
+	system = work.caller.system
 	company_currency = frappe.get_cached_value("Company", system.company, "default_currency")
 	placed = site_date(order.placed_at, "/placed_at") if order.placed_at else getdate()
-	currency = order.currency or system.currency or company_currency
+	# Prices of a quotation are in its currency.
+	own = quotation.currency if order.lines is None else None
+	currency = order.currency or own or system.currency or company_currency
 	check_currency(currency, "/currency")
+	if own and currency != own:
+		raise QuotationNotUsable(
+			_("Quotation {0} is in {1}.").format(quotation.name, own), pointer="/currency"
+		)
 	rate = exchange_rate(currency, company_currency, placed, order.exchange_rate, "/exchange_rate")
-	customer = customers.resolve(work, order.customer)
-	doc = frappe.new_doc(DOCTYPE)
 	doc.update(
 		{
 			"company": system.company,
-			"customer": customer,
+			"customer": customers.resolve(work, order.customer) if order.customer else quotations.customer(quotation),
 			"order_type": "Sales",
 			"transaction_date": placed,
 			"delivery_date": _delivery_date(order, system, placed),
@@ -108,29 +176,26 @@ def _build(work: Work, order: OrderCreate) -> Document:
 	)
 	if system.naming_series:
 		doc.naming_series = system.naming_series
-	_set_addresses(work, doc, order, customer)
-	_add_lines(work, doc, order)
-	taxes.apply(caller, doc, order)
-	custom_fields.apply(caller, doc, order.custom_fields, "/custom_fields")
-	if order.quotation:
-		quotations.link(work, doc, order.quotation)
-	return doc
+	for row in doc.items:
+		row.delivery_date = doc.delivery_date
 
 
-def _delivery_date(order: OrderCreate, system: Document, placed):
+def _delivery_date(order: Order, system: Document, placed):
 	if not order.deliver_by:
 		return add_days(placed, cint(system.lead_time_days))
-	return _not_before(site_date(order.deliver_by, "/deliver_by"), placed, "/deliver_by")
+	return not_before(site_date(order.deliver_by, "/deliver_by"), placed, "/deliver_by")
 
 
-def _not_before(deliver_by, placed, pointer: str):
+def not_before(deliver_by, placed, pointer: str):
+	"""Return a delivery date, refused when it is before the order's."""
+	placed = getdate(placed)
 	if deliver_by < placed:
 		message = _("The delivery date {0} is before the order's date {1}.").format(deliver_by, placed)
 		raise ValidationFailed(message, errors=[Fault(pointer, message, "date_before_order")])
 	return deliver_by
 
 
-def _set_addresses(work: Work, doc: Document, order: OrderCreate, customer: str) -> None:
+def _set_addresses(work: Work, doc: Document, order: Order, customer: str) -> None:
 	if order.billing_address:
 		doc.customer_address = addresses.resolve(
 			work, customer, order.billing_address, "Billing", "/billing_address"
@@ -141,19 +206,19 @@ def _set_addresses(work: Work, doc: Document, order: OrderCreate, customer: str)
 		)
 
 
-def _add_lines(work: Work, doc: Document, order: OrderCreate) -> None:
-	found = items.resolve(work, order.lines)
-	for index, (line, item) in enumerate(zip(order.lines, found, strict=True)):
-		row = doc.append("items", _line(work, doc, line, item, f"/lines/{index}"))
-		items.check_whole(row.uom, line.quantity, f"/lines/{index}/quantity")
-		_check_amount(line.quantity * line.unit_price * Decimal(str(doc.conversion_rate)), f"/lines/{index}")
-		check_decimals(row, "rate", line.unit_price, f"/lines/{index}/unit_price")
-		check_decimals(row, "qty", line.quantity, f"/lines/{index}/quantity")
-		_discount(row, line, f"/lines/{index}/discount")
-		custom_fields.apply(work.caller, row, line.custom_fields, f"/lines/{index}/custom_fields")
+def add_lines(work: Work, doc: Document, lines: list[OrderLine], pointers: list[str]) -> None:
+	"""Add lines to an order, each with the pointer to where it stands in the call."""
+	for line, item, pointer in zip(lines, items.resolve(work, lines), pointers, strict=True):
+		row = doc.append("items", _line(work, doc, line, item, pointer))
+		items.check_whole(row.uom, line.quantity, f"{pointer}/quantity")
+		check_amount(line.quantity * line.unit_price * Decimal(str(doc.conversion_rate)), pointer)
+		check_decimals(row, "rate", line.unit_price, f"{pointer}/unit_price")
+		check_decimals(row, "qty", line.quantity, f"{pointer}/quantity")
+		set_discount(row, line, f"{pointer}/discount")
+		custom_fields.apply(work.caller, row, line.custom_fields, f"{pointer}/custom_fields")
 
 
-def _check_amount(amount: Decimal, pointer: str) -> None:
+def check_amount(amount: Decimal, pointer: str) -> None:
 	"""Refuse what the product of two numbers in range makes larger than the database keeps."""
 	if amount > MAX_AMOUNT:
 		message = _("Quantity times price, in the company's currency, is larger than ERPNext can store.")
@@ -163,7 +228,7 @@ def _check_amount(amount: Decimal, pointer: str) -> None:
 def _line(work: Work, doc: Document, line: OrderLine, item: frappe._dict, pointer: str) -> dict:
 	uom = line.uom or item.stock_uom
 	deliver_by = (
-		_not_before(
+		not_before(
 			site_date(line.deliver_by, f"{pointer}/deliver_by"), doc.transaction_date, f"{pointer}/deliver_by"
 		)
 		if line.deliver_by
@@ -188,7 +253,7 @@ def _line(work: Work, doc: Document, line: OrderLine, item: frappe._dict, pointe
 	}
 
 
-def _discount(row: Document, line: OrderLine, pointer: str) -> None:
+def set_discount(row: Document, line: OrderLine | OrderLineUpdate, pointer: str) -> None:
 	"""Set the discount the caller gave; the rate is computed here, so that no rule of ERPNext recomputes it."""
 	if not line.discount:
 		return
@@ -203,7 +268,7 @@ def _discount(row: Document, line: OrderLine, pointer: str) -> None:
 	row.discount_amount = float(line.unit_price) - row.rate
 
 
-def _save(work: Work, doc: Document, order: OrderCreate) -> None:
+def _save(work: Work, doc: Document, order: Order) -> None:
 	"""Insert or submit, through the totals gate; in one pass where the gate needs no decision in between."""
 	submit = cint(work.caller.system.submit_orders) if order.submit is None else order.submit
 	gate_decides = order.totals and work.caller.system.totals_policy != "Reject"
@@ -221,7 +286,7 @@ def _save(work: Work, doc: Document, order: OrderCreate) -> None:
 			return
 		_first_save(doc, work, submit=False)
 		if _gate(work, doc, order) and submit:
-			_lock_bins(doc)
+			selling.lock_bins(doc)
 			doc.submit()
 
 
@@ -229,7 +294,7 @@ def _first_save(doc: Document, work: Work, submit: bool) -> None:
 	if work.reserved_name:
 		compat.remember_currency(doc, work.reserved_name)
 	if submit:
-		_lock_bins(doc)
+		selling.lock_bins(doc)
 		doc.docstatus = 1
 	doc.insert(set_name=work.reserved_name)
 	if submit:
@@ -237,7 +302,7 @@ def _first_save(doc: Document, work: Work, submit: bool) -> None:
 		compat.set_status(doc)
 
 
-def _gate(work: Work, doc: Document, order: OrderCreate) -> bool:
+def _gate(work: Work, doc: Document, order: Order) -> bool:
 	"""Accept, book the difference, or hold; True when the order may be submitted.
 
 	Raises:
@@ -257,17 +322,7 @@ def _gate(work: Work, doc: Document, order: OrderCreate) -> bool:
 	return True
 
 
-def _lock_bins(doc: Document) -> None:
-	"""Lock the Bins an order reserves from, in one order for all: ERPNext rewrites a Bin from what it read before."""
-	pairs = sorted({(row.item_code, row.warehouse) for row in doc.items if row.warehouse})
-	if pairs:
-		sql.run(
-			"""SELECT name FROM tabBin WHERE (item_code, warehouse) IN %s ORDER BY item_code, warehouse FOR UPDATE""",
-			(pairs,),
-		)
-
-
-def _pay(work: Work, doc: Document, order: OrderCreate) -> list[Document]:
+def _pay(work: Work, doc: Document, order: Order) -> list[Document]:
 	if not order.payments:
 		return []
 	if doc.docstatus != 1:
@@ -287,56 +342,12 @@ def _note_unbooked(doc: Document, unbooked: list[OrderPayment]) -> None:
 	doc.db_set("hub_held_because", f"{doc.hub_held_because}\n{note}" if doc.hub_held_because else note)
 
 
-def reserve_number(caller: Caller, order: OrderCreate) -> str | None:
+def reserve_number(caller: Caller, order: Order) -> str | None:
 	"""Take the next number of the naming series in the claim's short transaction, where the system allows gaps."""
 	system = caller.system
-	if not system.reserve_numbers or order.validate_only:
+	if not system.reserve_numbers:
 		return None
 	return next_number(DOCTYPE, system.naming_series)
-
-
-def cancel(work: Work) -> Result:
-	"""Cancel an order of which nothing is delivered, billed or paid; discard a draft.
-
-	Raises:
-		NotFound: no such order of this system.
-		StateConflict: naming the documents that stand in the way.
-	"""
-	request: OrderCancel = work.payload
-	doc = frappe.get_doc(DOCTYPE, find(work.caller, request.external_id, request.name), for_update=True)
-	if doc.docstatus != 2:
-		_check_nothing_follows(doc)
-		if request.reason:
-			doc.add_comment("Comment", request.reason)
-		with translated():
-			doc.cancel() if doc.docstatus == 1 else compat.discard(doc)
-		if doc.docstatus == 2:
-			references.tombstone(doc)
-	doc.reload()
-	return Result({"order": order_answer(doc, work.caller.name)}, (DOCTYPE, doc.name))
-
-
-def _check_nothing_follows(doc: Document) -> None:
-	following = [
-		*_linked("Delivery Note", "Delivery Note Item", {"against_sales_order": doc.name}),
-		*_linked("Sales Invoice", "Sales Invoice Item", {"sales_order": doc.name}),
-		*_linked(
-			"Payment Entry",
-			"Payment Entry Reference",
-			{"reference_doctype": DOCTYPE, "reference_name": doc.name},
-		),
-	]
-	if following:
-		listed = ", ".join(f"{_(row['doctype'])} {row['name']}" for row in following)
-		raise StateConflict(
-			_("Order {0} cannot be cancelled before these are: {1}.").format(doc.name, listed),
-			details={"documents": following},
-		)
-
-
-def _linked(doctype: str, child: str, filters: dict) -> list[dict]:
-	names = frappe.get_all(child, filters={**filters, "docstatus": ("<", 2)}, pluck="parent", distinct=True)
-	return [{"doctype": doctype, "name": name} for name in sorted(names)]
 
 
 def find(caller: Caller, external_id: str | None, name: str | None) -> str:
@@ -372,22 +383,13 @@ def existing(caller: Caller, doctype: str, name: str) -> dict:
 	return {"order": read_order(caller.name, name)}
 
 
-def create_key(work: Work) -> list:
+def create_key(work: Work, external_id: str | None = None) -> list:
 	"""What the key is derived from: the external id; for one that is used again, how often it was."""
-	parts: list = [work.external_id]
+	parts: list = [external_id or work.external_id]
 	if work.caller.system.reuse_cancelled_ids:
-		used = references.generation(work.caller.name, "order", work.external_id, work.fingerprint)
+		used = references.generation(work.caller.name, "order", parts[0], work.fingerprint)
 		parts += [used] if used else []
 	return parts
-
-
-def cancel_key(work: Work) -> list:
-	"""What the key is derived from: the order it means today, which an amendment or a new use of the id changes."""
-	target: OrderCancel = work.payload
-	if target.name is not None:
-		return ["name", target.name]
-	reference = references.find(work.caller.name, "order", target.external_id)
-	return ["external_id", target.external_id, reference.document_name if reference else None]
 
 
 EXAMPLE = {
@@ -434,20 +436,6 @@ CREATE = Operation(
 	prepare=reserve_number,
 	existing=existing,
 	example=EXAMPLE,
-)
-
-CANCEL = Operation(
-	name="orders.cancel",
-	summary="Cancel an order of which nothing is delivered, billed or paid",
-	schema=OrderCancel,
-	answer=OrderEnvelope,
-	handler=cancel,
-	scope="orders:write",
-	writes=True,
-	ledger=True,
-	external_id=lambda target: target.external_id,
-	key_parts=cancel_key,
-	example={"external_id": "ORD-1001", "reason": "The customer changed their mind"},
 )
 
 GET = Operation(

@@ -1,5 +1,6 @@
-"""Money received in advance → a submitted Payment Entry against its Sales Order."""
+"""Money received → a submitted Payment Entry against invoices, or in advance against the order."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 import frappe
@@ -9,157 +10,295 @@ from frappe.utils import flt, getdate
 
 from erpnext.accounts.doctype.payment_entry.payment_entry import get_payment_entry
 
-from integration_hub.core import references
-from integration_hub.core.references import AlreadyBound
+from integration_hub.core.context import Caller
 from integration_hub.core.work import Work
+from integration_hub.documents.sales import INVOICE, ORDER, PAYMENT, invoices_of, payments_of
 from integration_hub.exceptions import (
-	ExternalIdConflict,
 	Fault,
 	PaymentMethodNotMapped,
 	PaymentNotBookable,
-	ReferenceBusy,
+	StateConflict,
 	ValidationFailed,
 )
-from integration_hub.inbound.money import check_decimals
+from integration_hub.inbound import selling
+from integration_hub.inbound.erpnext_errors import translated
+from integration_hub.inbound.money import check_currency, check_decimals
 from integration_hub.inbound.taxes import account_of_charge
 from integration_hub.inbound.times import site_date
 from integration_hub.schemas.orders import OrderPayment
+from integration_hub.schemas.sales import PayPart
+
+
+@dataclass(frozen=True)
+class Money:
+	"""Converts between a document's currency and its company's, by one rate."""
+
+	document: str
+	company: str
+	rate: float
+	precision: int
+
+	def convert(self, amount: float, origin: str, target: str) -> float:
+		"""Return an amount of currency `origin` in currency `target`, rounded as the books are."""
+		if origin == target:
+			return flt(amount, self.precision)
+		factor = self.rate if target == self.company else 1 / self.rate
+		return flt(float(amount) * factor, self.precision)
+
+	def rate_of(self, currency: str) -> float:
+		"""Return the company's currency for one unit of `currency`."""
+		return 1.0 if currency == self.company else self.rate
 
 
 def pay_order(work: Work, order: Document, payment: OrderPayment, pointer: str) -> Document:
-	"""Book one payment in the order's currency against a submitted order; what exceeds the order stays unallocated.
+	"""Book a payment that came with an order, in the order's currency; what exceeds the order stays unallocated."""
+	part = PayPart.model_validate(payment.model_dump(exclude_unset=True))
+	return pay(work, order, part, pointer)
+
+
+def pay(work: Work, order: Document | None, part: PayPart, pointer: str = "", invoice: Document | None = None) -> Document:
+	"""Book money received for a locked invoice, or for a locked order: its invoices first, then in advance.
 
 	Raises:
-		PaymentMethodNotMapped, PaymentNotBookable, ExternalIdConflict, ChargeNotMapped
+		StateConflict: nothing is open, naming the documents.
+		PaymentMethodNotMapped, PaymentNotBookable, ChargeNotMapped, ExternalIdConflict, ValidationFailed
 	"""
-	account = _account(work, order, payment, pointer)
-	reference = _reserve(work, payment, pointer)
-	check_decimals(order, "grand_total", payment.amount, f"{pointer}/amount")
-	entry = get_payment_entry(
-		"Sales Order",
-		order.name,
-		bank_account=account.name,
-		# Without it ERPNext looks for a stored exchange rate; the amounts proper are set below.
-		bank_amount=_in_currency(order, payment.amount, account.account_currency),
-		reference_date=_paid_on(payment, pointer),
-	)
-	_set_amounts(work, entry, order, account, payment, pointer)
+	account = account_of_method(work.caller, part.method, pointer)
+	taken = selling.take_id(work, "pay", "payment", part, invoice or order, pointer)
+	if taken.existing:
+		return selling.existing(taken)
+	open_documents = _open(order, invoice)
+	if not open_documents:
+		raise _nothing_open(order, invoice, pointer)
+	selling.check_rights(work.caller, PAYMENT, part.submit)
+	money = _money(invoice or order, account, part, pointer)
+	entry = _entry(open_documents, account, money, _day(part, pointer))
+	_set_amounts(work.caller, entry, invoice or order, part, money, open_documents, pointer)
 	entry.update(
 		{
 			"mode_of_payment": account.mode_of_payment,
-			"posting_date": _paid_on(payment, pointer),
-			"reference_no": payment.reference or payment.external_id or order.po_no or order.name,
-			"hub_system": work.caller.name,
-			"hub_external_id": payment.external_id,
+			"posting_date": _day(part, pointer),
+			"reference_no": part.reference or taken.external_id,
 		}
 	)
-	entry.flags.hub_origin = True
-	entry.submit()
-	if reference:
-		references.bind(reference, "Payment Entry", entry.name)
-	work.made.append(("Payment Entry", entry.name))
-	return entry
+	return selling.save(work, entry, taken, submit=part.submit)
 
 
-def _account(work: Work, order: Document, payment: OrderPayment, pointer: str) -> frappe._dict:
-	"""Return name, account_currency and mode_of_payment of the account a method is mapped to."""
-	mapped = next(
-		(row for row in work.caller.system.payment_method_map if row.payment_method == payment.method), None
-	)
+def account_of_method(caller: Caller, method: str, pointer: str) -> frappe._dict:
+	"""Return name, account_currency and mode_of_payment of the account a method is mapped to.
+
+	Raises:
+		PaymentMethodNotMapped
+	"""
+	mapped = next((row for row in caller.system.payment_method_map if row.payment_method == method), None)
 	if not mapped:
 		raise PaymentMethodNotMapped(
-			_("Payment method {0} has no account. Map it in the Connected System {1}.").format(
-				payment.method, work.caller.name
-			),
+			_("Payment method {0} has no account. Map it in the Connected System {1}.").format(method, caller.name),
 			pointer=f"{pointer}/method",
 		)
 	account = frappe.db.get_value("Account", mapped.account, ["name", "account_currency"], as_dict=True)
-	if account.account_currency not in (order.currency, _company_currency(order)):
-		raise PaymentNotBookable(
-			_("Account {0} is kept in {1}; the order is in {2}. Map the method to an account in {2}.").format(
-				account.name, account.account_currency, order.currency
-			),
-			pointer=f"{pointer}/method",
-		)
 	account.mode_of_payment = mapped.mode_of_payment
 	return account
 
 
-def _reserve(work: Work, payment: OrderPayment, pointer: str) -> str | None:
-	if payment.external_id is None:
-		return None
-	try:
-		return references.reserve(work.caller.name, "payment", payment.external_id, request=work.request)
-	except AlreadyBound:
-		bound = references.find(work.caller.name, "payment", payment.external_id)
-		if bound is None:
-			raise ReferenceBusy(
-				_("Another call is booking payment {0}.").format(payment.external_id)
-			) from None
-		raise ExternalIdConflict(
-			_("Payment {0} was booked before, as {1}.").format(payment.external_id, bound.document_name),
-			pointer=f"{pointer}/external_id",
-		) from None
+def _open(order: Document | None, invoice: Document | None) -> list[tuple[Document, float]]:
+	"""Return what may be paid, with the amount open in the currency of the receivable account; invoices first."""
+	if invoice:
+		return [(invoice, invoice.outstanding_amount)] if invoice.outstanding_amount > 0 else []
+	names = invoices_of(order.name)
+	standing = [
+		frappe.get_doc(INVOICE, row.name)
+		for row in frappe.get_all(
+			INVOICE,
+			filters={"name": ("in", names), "docstatus": 1, "is_return": 0},
+			fields=["name"],
+			order_by="posting_date asc, creation asc",
+		)
+	]
+	found = [(doc, doc.outstanding_amount) for doc in standing if doc.outstanding_amount > 0]
+	in_advance = _open_in_advance(order, standing)
+	return [*found, (order, in_advance)] if in_advance > 0 else found
 
 
-def _paid_on(payment: OrderPayment, pointer: str):
-	return site_date(payment.paid_at, f"{pointer}/paid_at") if payment.paid_at else getdate()
+def _open_in_advance(order: Document, invoices: list[Document]) -> float:
+	"""Return what of the order is neither billed nor paid in advance, in the currency of the receivable account."""
+	own_currency = _receivable_currency(order) == order.currency
+	total = order.grand_total if own_currency else order.base_grand_total
+	billed = sum(_share_of(order, doc) * (doc.grand_total if own_currency else doc.base_grand_total) for doc in invoices)
+	advances = frappe.get_all(
+		"Payment Entry Reference",
+		filters={"reference_doctype": ORDER, "reference_name": order.name, "docstatus": 1},
+		pluck="allocated_amount",
+	)
+	left = flt(total - billed - sum(advances), order.precision("grand_total"))
+	# ERPNext takes no advance beyond its own count, nor for an order that is billed.
+	return 0.0 if flt(order.per_billed, 2) >= 100 else max(0.0, min(left, flt(total - flt(order.advance_paid))))
 
 
-def _in_currency(order: Document, amount: Decimal, currency: str) -> float:
-	"""Return an amount of the order's currency in that currency or the company's, by the order's rate."""
-	if currency == order.currency:
-		return float(amount)
-	return flt(float(amount) * order.conversion_rate, order.precision("base_grand_total"))
+def _share_of(order: Document, invoice: Document) -> float:
+	"""Return the share of an invoice that bills this order; 1 but for invoices that bill several."""
+	rows = [row for row in invoice.items if row.sales_order == order.name]
+	if len(rows) == len(invoice.items):
+		return 1.0
+	return sum(row.net_amount for row in rows) / invoice.net_total if invoice.net_total else 0.0
+
+
+def _receivable_currency(order: Document) -> str:
+	from erpnext.accounts.party import get_party_account
+
+	account = get_party_account("Customer", order.customer, order.company)
+	return frappe.get_cached_value("Account", account, "account_currency") or order.currency
+
+
+def _nothing_open(order: Document | None, invoice: Document | None, pointer: str) -> StateConflict:
+	target = invoice or order
+	invoices = [invoice.name] if invoice else invoices_of(order.name)
+	paid = payments_of(order.name if order else "", invoices)
+	documents = selling.named(INVOICE, invoices) + selling.named(PAYMENT, paid)
+	return StateConflict(
+		_("Nothing of {0} {1} is left to pay. See {2}.").format(
+			_(target.doctype), target.name, selling.listed(documents)
+		),
+		pointer=pointer,
+		details={"documents": documents},
+	)
+
+
+def _money(target: Document, account: frappe._dict, part: PayPart, pointer: str) -> Money:
+	"""Return how amounts are converted.
+
+	Raises:
+		PaymentNotBookable: a third currency, of the payment or of the account.
+	"""
+	company = frappe.get_cached_value("Company", target.company, "default_currency")
+	if part.currency:
+		check_currency(part.currency, f"{pointer}/currency")
+		if part.currency not in (target.currency, company):
+			raise PaymentNotBookable(
+				_("The payment is in {0}; {1} takes {2}.").format(
+					part.currency, target.name, " / ".join(sorted({target.currency, company}))
+				),
+				pointer=f"{pointer}/currency",
+			)
+	if account.account_currency not in (target.currency, company):
+		raise PaymentNotBookable(
+			_("Account {0} is kept in {1}; {2} is in {3}. Map the method to an account in {3}.").format(
+				account.name, account.account_currency, target.name, target.currency
+			),
+			pointer=f"{pointer}/method",
+		)
+	rate = float(part.exchange_rate) if part.exchange_rate else flt(target.conversion_rate)
+	return Money(target.currency, company, rate, target.precision("grand_total"))
+
+
+def _entry(open_documents: list[tuple[Document, float]], account: frappe._dict, money: Money, day) -> Document:
+	"""Return the unsaved Payment Entry with a reference row for each open document."""
+
+	def mapped(doc: Document, amount: float) -> Document:
+		with translated():
+			return get_payment_entry(
+				doc.doctype,
+				doc.name,
+				bank_account=account.name,
+				# Without it ERPNext looks for a stored exchange rate; the amounts proper are set later.
+				bank_amount=amount,
+				reference_date=day,
+			)
+
+	entry = mapped(*open_documents[0])
+	for doc, amount in open_documents[1:]:
+		for row in mapped(doc, amount).references:
+			entry.append("references", row.as_dict(no_default_fields=True))
+	return entry
+
+
+def _day(part: PayPart, pointer: str):
+	return site_date(part.paid_at, f"{pointer}/paid_at") if part.paid_at else getdate()
 
 
 def _set_amounts(
-	work: Work, entry: Document, order: Document, account: frappe._dict, payment: OrderPayment, pointer: str
+	caller: Caller,
+	entry: Document,
+	target: Document,
+	part: PayPart,
+	money: Money,
+	open_documents: list[tuple[Document, float]],
+	pointer: str,
 ) -> None:
-	"""Set what the customer paid, what arrived, and what was kept as a fee, each in its account's currency."""
-	rate = order.conversion_rate
-	fee = payment.fee.amount if payment.fee else Decimal(0)
-	if fee >= payment.amount and fee:
+	"""Set what the customer paid, what arrived, what was kept as a fee, and the gain or loss by the rate."""
+	currency = part.currency or target.currency
+	party = entry.paid_from_account_currency
+	book_rate = flt(target.conversion_rate)
+	outstanding = sum(amount for _doc, amount in open_documents)
+	if part.amount is None:
+		# What settles the debt: in the document's currency when that is the customer's, whatever the rate is today.
+		owed = outstanding if party == money.document else flt(outstanding / book_rate, money.precision)
+		paid = owed if currency == money.document else money.convert(owed, money.document, currency)
+	else:
+		check_decimals(target, "grand_total", part.amount, f"{pointer}/amount")
+		paid = float(part.amount)
+	fee = _fee(target, part, paid, pointer)
+	arrived = flt(paid - fee, money.precision)
+	entry.paid_amount = money.convert(arrived, currency, party)
+	entry.received_amount = money.convert(arrived, currency, entry.paid_to_account_currency)
+	entry.source_exchange_rate = money.rate_of(party)
+	entry.target_exchange_rate = money.rate_of(entry.paid_to_account_currency)
+	in_documents = paid if currency == money.document else money.convert(paid, currency, money.document)
+	settled = in_documents if party == money.document else flt(in_documents * book_rate, money.precision)
+	allocated = _allocate(entry, settled)
+	if fee:
+		kept = account_of_charge(caller, part.fee.code, f"{pointer}/fee")
+		value = money.convert(fee, currency, money.company)
+		_deduct(entry, target, kept.account, value, _("Fee of {0}").format(part.method), kept.cost_center)
+	if party == money.company != money.document and money.rate != book_rate:
+		# The debt is kept in the company's currency: the difference of the rates is gained or lost here.
+		worth = flt(allocated / book_rate * money.rate, money.precision)
+		if difference := flt(allocated - worth, money.precision):
+			_deduct(entry, target, _gain_loss_account(target, pointer), difference, _("Exchange gain or loss"))
+
+
+def _fee(target: Document, part: PayPart, paid: float, pointer: str) -> float:
+	if not part.fee or not part.fee.amount:
+		return 0.0
+	check_decimals(target, "grand_total", part.fee.amount, f"{pointer}/fee/amount")
+	if part.fee.amount >= Decimal(str(paid)):
 		message = _("The fee is as large as the payment.")
 		raise ValidationFailed(message, errors=[Fault(f"{pointer}/fee/amount", message, "fee_too_large")])
-
-	def rate_of(currency: str) -> float:
-		return 1.0 if currency == _company_currency(order) else rate
-
-	# For money received, ERPNext's paid amount is what arrived; the fee is a deduction, and the order is paid in full.
-	arrived = payment.amount - fee
-	entry.paid_amount = _in_currency(order, arrived, entry.paid_from_account_currency)
-	entry.received_amount = _in_currency(order, arrived, account.account_currency)
-	entry.source_exchange_rate = rate_of(entry.paid_from_account_currency)
-	entry.target_exchange_rate = rate_of(account.account_currency)
-	_allocate(entry, _in_currency(order, payment.amount, entry.paid_from_account_currency))
-	if fee:
-		check_decimals(order, "grand_total", fee, f"{pointer}/fee/amount")
-		kept = account_of_charge(work.caller, payment.fee.code, f"{pointer}/fee")
-		entry.append(
-			"deductions",
-			{
-				"account": kept.account,
-				"cost_center": kept.cost_center or order.get("cost_center") or _default_cost_center(order),
-				"amount": _in_currency(order, fee, _company_currency(order)),
-				"description": _("Fee of {0}").format(payment.method),
-			},
-		)
+	return float(part.fee.amount)
 
 
-def _allocate(entry: Document, amount: float) -> None:
-	"""Allocate to the order what is still open there, never more than was paid; the rest stays unallocated."""
+def _allocate(entry: Document, amount: float) -> float:
+	"""Allocate to each document what is open there, never more than was paid; the rest stays unallocated."""
 	left = amount
 	for row in list(entry.references):
 		row.allocated_amount = min(left, row.outstanding_amount)
 		left = flt(left - row.allocated_amount, entry.precision("paid_amount"))
 		if not row.allocated_amount:
 			entry.remove(row)
+	return flt(amount - left, entry.precision("paid_amount"))
 
 
-def _company_currency(order: Document) -> str:
-	return frappe.get_cached_value("Company", order.company, "default_currency")
+def _deduct(
+	entry: Document, target: Document, account: str, amount: float, description: str, cost_center: str | None = None
+) -> None:
+	"""Book what did not arrive in the bank account, in the company's currency; a gain is negative."""
+	company_center = frappe.get_cached_value("Company", target.company, "cost_center")
+	entry.append(
+		"deductions",
+		{
+			"account": account,
+			"cost_center": cost_center or target.get("cost_center") or company_center,
+			"amount": amount,
+			"description": description,
+		},
+	)
 
 
-def _default_cost_center(order: Document) -> str:
-	return frappe.get_cached_value("Company", order.company, "cost_center")
+def _gain_loss_account(target: Document, pointer: str) -> str:
+	account = frappe.get_cached_value("Company", target.company, "exchange_gain_loss_account")
+	if not account:
+		raise PaymentNotBookable(
+			_("Company {0} has no account for exchange gain or loss. Set it in the Company.").format(target.company),
+			pointer=f"{pointer}/exchange_rate",
+		)
+	return account

@@ -1,26 +1,27 @@
-"""An order that comes from a quotation: its lines are linked, and the quotation becomes Ordered."""
+"""An order that comes from a quotation: all of it at its prices, or lines that are linked to its lines."""
 
 import frappe
 from frappe import _
 from frappe.model.document import Document
 from frappe.utils import getdate
 
+from erpnext.selling.doctype.quotation.quotation import make_sales_order
+
 from integration_hub.core import references
 from integration_hub.core.work import Work
 from integration_hub.exceptions import QuotationNotUsable, UnknownQuotation
+from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.schemas.orders import Target
 
 POINTER = "/quotation"
 
 
-def link(work: Work, doc: Document, target: Target) -> None:
-	"""Link each line to the quotation's line of the same item and unit.
+def link(quotation: Document, doc: Document) -> None:
+	"""Link each line of an order to the quotation's line of the same item and unit.
 
 	Raises:
-		UnknownQuotation, QuotationNotUsable
+		QuotationNotUsable: none fits.
 	"""
-	quotation = frappe.get_doc("Quotation", _find(work, target))
-	_check(quotation, doc)
 	free = list(quotation.items)
 	for row in doc.items:
 		match = next((q for q in free if q.item_code == row.item_code and q.uom == row.uom), None)
@@ -33,7 +34,51 @@ def link(work: Work, doc: Document, target: Target) -> None:
 		)
 
 
-def _find(work: Work, target: Target) -> str:
+def mapped(quotation: Document, system: Document) -> Document:
+	"""Return an unsaved order of what is not ordered yet of a quotation, at its prices.
+
+	Raises:
+		QuotationNotUsable
+	"""
+	customer(quotation)
+	_check_state(quotation, system.company)
+	with translated():
+		doc = make_sales_order(quotation.name)
+	# ERPNext's mapper switches permissions off.
+	doc.flags.ignore_permissions = False
+	if not doc.items:
+		raise QuotationNotUsable(
+			_("Everything on quotation {0} is ordered.").format(quotation.name), pointer=POINTER
+		)
+	for row in doc.items:
+		# ERPNext takes a rate of 0 from the price list unless this is 0, too.
+		row.price_list_rate = row.price_list_rate if row.rate else 0
+		row.warehouse = row.warehouse or system.warehouse
+	return doc
+
+
+def customer(quotation: Document) -> str:
+	"""Return the customer a quotation was made for.
+
+	Raises:
+		QuotationNotUsable: it was made for a lead or prospect.
+	"""
+	if quotation.quotation_to != "Customer":
+		raise QuotationNotUsable(
+			_("Quotation {0} was made for {1} {2}. Send the customer of the order.").format(
+				quotation.name, _(quotation.quotation_to), quotation.party_name
+			),
+			pointer=POINTER,
+		)
+	return quotation.party_name
+
+
+def find(work: Work, target: Target) -> Document:
+	"""Return the quotation an order names.
+
+	Raises:
+		UnknownQuotation
+	"""
 	if target.external_id is not None:
 		name = references.live_document(work.caller.name, "quotation", target.external_id, "Quotation")
 	else:
@@ -47,19 +92,30 @@ def _find(work: Work, target: Target) -> str:
 			),
 			pointer=POINTER,
 		)
-	return name
+	return frappe.get_doc("Quotation", name)
 
 
-def _check(quotation: Document, doc: Document) -> None:
+def check(quotation: Document, doc: Document) -> None:
+	"""Raise QuotationNotUsable unless the quotation may become this order."""
+	_check_state(quotation, doc.company)
 	problem = None
-	if quotation.docstatus != 1 or quotation.status in ("Lost", "Ordered", "Expired"):
-		problem = _("it is {0}").format(_(quotation.status))
-	elif quotation.company != doc.company:
-		problem = _("it belongs to {0}").format(quotation.company)
-	elif quotation.quotation_to == "Customer" and quotation.party_name != doc.customer:
+	if quotation.quotation_to == "Customer" and quotation.party_name != doc.customer:
 		problem = _("it was made for {0}").format(quotation.party_name)
 	elif quotation.valid_till and getdate(quotation.valid_till) < getdate(doc.transaction_date):
 		problem = _("it was valid until {0}").format(quotation.valid_till)
+	_refuse(quotation, problem)
+
+
+def _check_state(quotation: Document, company: str) -> None:
+	problem = None
+	if quotation.docstatus != 1 or quotation.status in ("Lost", "Ordered", "Expired"):
+		problem = _("it is {0}").format(_(quotation.status))
+	elif quotation.company != company:
+		problem = _("it belongs to {0}").format(quotation.company)
+	_refuse(quotation, problem)
+
+
+def _refuse(quotation: Document, problem: str | None) -> None:
 	if problem:
 		raise QuotationNotUsable(
 			_("Quotation {0} cannot be ordered: {1}.").format(quotation.name, problem), pointer=POINTER

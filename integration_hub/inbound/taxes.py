@@ -16,27 +16,32 @@ from integration_hub.exceptions import (
 	ValidationFailed,
 )
 from integration_hub.inbound.money import check_decimals
-from integration_hub.schemas.orders import Charge, Discount, OrderCreate, Tax
+from integration_hub.schemas.orders import Charge, Discount, Order, Tax
 
 TEMPLATE = "Sales Taxes and Charges Template"
 
 TAX, CHARGE, DIFFERENCE = "tax", "charge", "difference"
 
 
-def apply(caller: Caller, doc: Document, order: OrderCreate) -> None:
+def apply(caller: Caller, doc: Document, order: Order) -> None:
 	"""Put the order's taxes, charges and discounts on a new document.
 
 	Raises:
 		TaxNotMapped, ChargeNotMapped, UnknownTaxTemplate, ValidationFailed
 	"""
-	_apply_taxes(caller, doc, order)
+	if order.taxes is not None or order.tax_template or not doc.taxes:
+		# Taxes that came with a quotation stay, unless the order says its own.
+		doc.taxes = []
+		_apply_taxes(caller, doc, order)
+	for row in doc.taxes:
+		row.hub_kind = row.get("hub_kind") or TAX
 	for index, charge in enumerate(order.charges):
 		doc.append("taxes", _charge_row(caller, doc, charge, f"/charges/{index}"))
 	_check_accounts(doc)
 	_apply_discounts(caller, doc, order.discounts)
 
 
-def _apply_taxes(caller: Caller, doc: Document, order: OrderCreate) -> None:
+def _apply_taxes(caller: Caller, doc: Document, order: Order) -> None:
 	if order.taxes is not None:
 		for index, tax in enumerate(order.taxes):
 			doc.append("taxes", _tax_row(caller, doc, tax, f"/taxes/{index}"))
@@ -48,8 +53,6 @@ def _apply_taxes(caller: Caller, doc: Document, order: OrderCreate) -> None:
 		doc.append_taxes_from_master()
 	else:
 		doc.set_taxes()
-	for row in doc.taxes:
-		row.hub_kind = TAX
 
 
 def _check_accounts(doc: Document) -> None:

@@ -204,7 +204,7 @@ class OrderPayment(Model):
 	fee: Fee | None = None
 
 
-class OrderCreate(WriteModel):
+class Order(Model):
 	"""An order to be placed, exactly once."""
 
 	external_id: ExternalId = Field(
@@ -217,10 +217,12 @@ class OrderCreate(WriteModel):
 	exchange_rate: Quantity | None = Field(
 		None, description="Company currency for one unit of the order's currency"
 	)
-	customer: Customer
+	customer: Customer | None = Field(None, description="Needed unless `quotation` names one")
 	billing_address: Address | None = None
 	shipping_address: Address | None = None
-	lines: list[OrderLine] = Field(min_length=1, max_length=1000)
+	lines: list[OrderLine] | None = Field(
+		None, min_length=1, max_length=1000, description="Needed unless they come from `quotation`"
+	)
 	charges: list[Charge] = Field(default_factory=list, max_length=100)
 	discounts: list[Discount] = Field(default_factory=list, max_length=100)
 	taxes: list[Tax] | None = Field(
@@ -231,7 +233,9 @@ class OrderCreate(WriteModel):
 	tax_template: Name | None = None
 	totals: Totals | None = None
 	payments: list[OrderPayment] = Field(default_factory=list, max_length=100)
-	quotation: Target | None = None
+	quotation: Target | None = Field(
+		None, description="The quotation that is ordered; without `lines` all of it, at its prices"
+	)
 	note: Text | None = None
 	tags: list[Tag] = Field(default_factory=list, max_length=50)
 	custom_fields: dict[str, Scalar] = Field(default_factory=dict)
@@ -239,7 +243,13 @@ class OrderCreate(WriteModel):
 
 	@model_validator(mode="after")
 	def _checks(self):
-		ids = [line.external_id for line in self.lines if line.external_id is not None]
+		if self.quotation is None:
+			for field in ("customer", "lines"):
+				if getattr(self, field) is None:
+					raise PydanticCustomError(
+						"missing", f"Send {field}; only an order that names its quotation may leave it out"
+					)
+		ids = [line.external_id for line in self.lines or [] if line.external_id is not None]
 		if len(ids) != len(set(ids)):
 			raise PydanticCustomError("duplicate_line", "Two lines have the same external_id")
 		if self.taxes is not None and self.tax_template:
@@ -250,12 +260,73 @@ class OrderCreate(WriteModel):
 		return self
 
 
+class OrderCreate(WriteModel, Order):
+	"""An order to be placed, exactly once."""
+
+
+class OrderLineUpdate(Model):
+	"""A line to change, by its external id; with an item and a price, a line to add."""
+
+	external_id: ExternalId = Field(description="The caller's id of the line")
+	quantity: Quantity | None = None
+	unit_price: Amount | None = Field(None, description="Price of one unit before discount; 0 stays 0")
+	discount: LineDiscount | None = None
+	deliver_by: Time | None = None
+	remove: bool = Field(False, description="Drop the line; nothing of it may be delivered or billed")
+	sku: Code | None = Field(None, description="Only of a line to add, as the other identifiers")
+	item_code: Code | None = None
+	barcode: Code | None = None
+	item_external_id: ExternalId | None = None
+	name: Line | None = None
+	uom: Name | None = None
+	warehouse: Name | None = None
+
+	@model_validator(mode="after")
+	def _checks(self):
+		if self.remove and len(self.model_fields_set - {"remove", "external_id"}):
+			raise PydanticCustomError("one_of", "Send remove, or what changes of the line")
+		if self.discount and self.unit_price is None:
+			raise PydanticCustomError("missing", "Send unit_price with the discount: it is off that price")
+		if self.discount and self.discount.amount is not None and self.discount.amount > self.unit_price:
+			raise PydanticCustomError("discount_too_large", "The discount is larger than the unit price")
+		return self
+
+
+class OrderUpdate(WriteModel):
+	"""What changes of an order, by external_id or name; what is left out stays as it is."""
+
+	external_id: ExternalId | None = None
+	name: Name | None = None
+	order_number: Line | None = None
+	deliver_by: Time | None = None
+	billing_address: Address | None = None
+	shipping_address: Address | None = None
+	lines: list[OrderLineUpdate] | None = Field(
+		None, min_length=1, max_length=1000, description="Lines to change, add or remove; the others stay"
+	)
+	totals: Totals | None = Field(None, description="What the caller computes for the changed order")
+	note: Text | None = None
+
+	@model_validator(mode="after")
+	def _checks(self):
+		if (self.external_id is None) == (self.name is None):
+			raise PydanticCustomError("one_of", "Send either external_id or name")
+		ids = [line.external_id for line in self.lines or []]
+		if len(ids) != len(set(ids)):
+			raise PydanticCustomError("duplicate_line", "Two lines have the same external_id")
+		return self
+
+
 class OrderCancel(WriteModel):
 	"""An order to be cancelled, by external_id or name."""
 
 	external_id: ExternalId | None = None
 	name: Name | None = None
 	reason: Text | None = Field(None, description="Kept as a comment on the order")
+	cascade: bool = Field(
+		False,
+		description="Also undo its payments, invoices and deliveries, in reverse, all or nothing; needs the scope sales:cancel",
+	)
 
 	@model_validator(mode="after")
 	def _one_of(self):
@@ -310,6 +381,11 @@ class PaymentAnswer(AnswerModel):
 	amount: float
 
 
+class DocumentName(AnswerModel):
+	doctype: str
+	name: str
+
+
 class OrderEnvelope(AnswerModel):
 	"""`message` of every order verb."""
 
@@ -317,3 +393,6 @@ class OrderEnvelope(AnswerModel):
 	validated: bool | None = Field(None, description="true in a rehearsal (validate_only)")
 	order: OrderAnswer
 	payments: list[PaymentAnswer] | None = Field(None, description="Payments made with the order")
+	cancelled: list[DocumentName] | None = Field(
+		None, description="Documents undone with the order, in the order they were undone"
+	)

@@ -109,6 +109,21 @@ class Factory:
 		).name
 
 
+	def stock(self, item: str, warehouse: str, quantity: float = 100, rate: float = 4, **values) -> str:
+		"""Receive goods, in a Stock Entry; `serial_no` and `batch_no` as its row takes them."""
+		row = {"item_code": item, "t_warehouse": warehouse, "qty": quantity, "basic_rate": rate, **values}
+		if values.get("serial_no") or values.get("batch_no"):
+			row["use_serial_batch_fields"] = 1
+		return self.make(
+			"Stock Entry",
+			submit=True,
+			stock_entry_type="Material Receipt",
+			purpose="Material Receipt",
+			company=self.company,
+			items=[row],
+		).name
+
+
 def placed(http, **overrides):
 	"""Place `order(**overrides)` as a system, see that it was made, and return the answer."""
 	answer = http.post("orders.create", order(**overrides))

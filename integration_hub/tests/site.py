@@ -14,9 +14,13 @@ WATCHED = (
 	"Item",
 	"Address",
 	"Contact",
+	"Delivery Note",
+	"Sales Invoice",
 	"Payment Entry",
+	"Journal Entry",
 	"Hub External Reference",
 	"GL Entry",
+	"Stock Ledger Entry",
 	"Payment Ledger Entry",
 )
 assert set(WATCHED) > set(TRACKED_DOCTYPES) - {"Quotation"}

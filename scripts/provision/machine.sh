@@ -176,7 +176,8 @@ pick_runtimes() {
 	NODE_BIN=$(pick_node "$least_node" "$node" 2>"$LOG_DIR/node.log") ||
 		fail "No Node.js $least_node or newer, and npm could not install one. Its log: $LOG_DIR/node.log" \
 			"Install Node.js $node, or check that this machine reaches the npm registry, then run this again."
-	TOOL_PATH=$NODE_BIN:$TOOLS/yarn/node_modules/.bin:
+	# Our yarn first: a newer one that came with the machine knows neither the lock file nor the options that bench gives.
+	TOOL_PATH=$TOOLS/yarn/node_modules/.bin:$NODE_BIN:
 	say "         Python: $PYTHON; Node.js: $NODE_BIN/node"
 }
 

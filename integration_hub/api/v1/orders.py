@@ -20,6 +20,12 @@ def get() -> Response:
 
 
 @frappe.whitelist(methods=["POST"])
+def update() -> Response:
+	"""Change an order: lines, dates, addresses."""
+	return intake.receive("orders.update")
+
+
+@frappe.whitelist(methods=["POST"])
 def cancel() -> Response:
-	"""Cancel an order of which nothing is delivered, billed or paid."""
+	"""Cancel an order; with cascade also what followed it."""
 	return intake.receive("orders.cancel")

@@ -1,7 +1,17 @@
 /* global integration_hub */
 // On forms of business documents: which system a document came from, with the way to its request and Reference.
 (() => {
-	const TRACKED = ["Customer", "Contact", "Address", "Item", "Quotation", "Sales Order", "Payment Entry"];
+	const TRACKED = [
+		"Customer",
+		"Contact",
+		"Address",
+		"Item",
+		"Quotation",
+		"Sales Order",
+		"Delivery Note",
+		"Sales Invoice",
+		"Payment Entry",
+	];
 	const SHOWN = 3;
 	const escape = (text) => frappe.utils.escape_html(cstr(text));
 

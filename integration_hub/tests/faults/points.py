@@ -70,7 +70,7 @@ def reach(point: str) -> None:
 
 def install() -> None:
 	"""Wrap the product's functions in this process."""
-	from integration_hub.core import idempotency, intake, references, work
+	from integration_hub.core import idempotency, intake, references, transaction, work
 	from integration_hub.core import sql as hub_sql
 
 	_wrap(intake, "claim", before="before-claim", begin=True)
@@ -79,9 +79,9 @@ def install() -> None:
 		references, "bind", before="mid-work", when=lambda reference, doctype, name: doctype == "Sales Order"
 	)
 	_wrap(idempotency, "finish", before="before-finish")
-	_wrap(work, "commit", before="before-commit", after="after-commit")
-	_wrap_final_commit(work, hub_sql)
-	_stay_at_repeatable_read(work)
+	_wrap(transaction, "commit", before="before-commit", after="after-commit")
+	_wrap_final_commit(transaction, hub_sql)
+	_stay_at_repeatable_read(transaction)
 	_count_statements()
 	_add_doc_events()
 
@@ -106,9 +106,9 @@ def _wrap(
 	setattr(module, name, wrapped)
 
 
-def _wrap_final_commit(work, hub_sql) -> None:
+def _wrap_final_commit(transaction, hub_sql) -> None:
 	"""`in-commit`: inside the commit of the work, between what the hub asked for and what it is told."""
-	commit_work, commit = work.commit, hub_sql.commit
+	commit_work, commit = transaction.commit, hub_sql.commit
 	final = threading.local()
 
 	def commit_of_work(*args, **kwargs):
@@ -127,18 +127,18 @@ def _wrap_final_commit(work, hub_sql) -> None:
 		else:
 			commit()
 
-	work.commit, hub_sql.commit = commit_of_work, commit_anything
+	transaction.commit, hub_sql.commit = commit_of_work, commit_anything
 
 
-def _stay_at_repeatable_read(work) -> None:
+def _stay_at_repeatable_read(transaction) -> None:
 	"""A call that shall meet a snapshot conflict works as it would beside a statement-based binary log."""
-	original = work._read_committed_works
+	original = transaction._read_committed_works
 
 	def read_committed_works():
 		fault = current()
 		return not (fault and fault.action == "snapshot-conflict") and original()
 
-	work._read_committed_works = read_committed_works
+	transaction._read_committed_works = read_committed_works
 
 
 def _count_statements() -> None:

@@ -1,0 +1,131 @@
+"""Deliver lines of an order → a Delivery Note."""
+
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import flt
+
+from erpnext.selling.doctype.sales_order.sales_order import make_delivery_note
+
+from integration_hub.core.work import Work
+from integration_hub.documents.sales import DELIVERY, deliveries_of, sold
+from integration_hub.inbound import selling, stock, warehouses
+from integration_hub.inbound.erpnext_errors import translated
+from integration_hub.inbound.lines import Nothing, Open, Wanted, wanted
+from integration_hub.inbound.shares import Progress, amount_of, documents_before, take_share
+from integration_hub.schemas.sales import FulfillPart
+
+
+def fulfill(work: Work, order: Document, part: FulfillPart, pointer: str = "") -> Document:
+	"""Deliver what `part` names of a locked order; the delivery of the same id, if it was made before.
+
+	Raises:
+		StateConflict, UnknownLine, QuantityExceedsOpen, StockShort, SerialRequired, BatchRequired … with pointer.
+	"""
+	taken = selling.take_id(work, "fulfill", "fulfillment", part, order, pointer)
+	if taken.existing:
+		return selling.existing(taken)
+	names = deliveries_of(order.name)
+	earlier = documents_before(DELIVERY, names) if names else []
+	rows = [row for row in order.items if not row.delivered_by_supplier]
+	open_of = {row.name: open_quantity(row) for row in rows}
+	nothing = Nothing(
+		_("Nothing of order {0} is left to deliver.").format(order.name),
+		selling.named(DELIVERY, [doc.name for doc in earlier]),
+	)
+	chosen = wanted(rows, part.lines, open_of, pointer, nothing)
+	selling.check_rights(work.caller, DELIVERY, part.submit)
+	with translated():
+		doc = make_delivery_note(order.name)
+	pointers = place_rows(work, doc, chosen, "so_detail")
+	_set_warehouses(work, doc, chosen, part, pointer)
+	selling.set_posting(doc, part.posting_at, pointer)
+	with translated():
+		take_share(doc, order, earlier, _progress(rows, chosen, open_of, earlier))
+	doc.update(
+		{
+			"hub_carrier": part.carrier,
+			"hub_tracking_number": part.tracking_number,
+			"hub_tracking_url": part.tracking_url,
+		}
+	)
+	if part.submit:
+		selling.lock_bins(doc)
+		stock.check_outgoing(doc, pointers)
+	return selling.save(work, doc, taken, submit=part.submit)
+
+
+def open_quantity(row: Document) -> Open:
+	"""Return what may still be delivered of an order's row; what came back goes out again only when asked for."""
+	most = flt(row.qty - flt(row.delivered_qty), 9)
+	return Open(most, max(0.0, flt(most - flt(row.returned_qty), 9)))
+
+
+def place_rows(work: Work, doc: Document, chosen: list[Wanted], link: str) -> list[str]:
+	"""Keep just the chosen rows of a mapped document, with their quantities, serial numbers and batches.
+
+	Returns:
+		the pointer of each row.
+	"""
+	mapped: dict[str, list[Document]] = {}
+	for row in doc.items:
+		mapped.setdefault(row.get(link), []).append(row)
+	doc.items, pointers = [], []
+	for one in chosen:
+		for row, quantity in _spread(mapped[one.row.name], one.quantity):
+			if row in doc.items:
+				# The same line again, for another batch or warehouse.
+				row = doc.append("items", {**row.as_dict(no_default_fields=True), "name": None})
+			else:
+				doc.items.append(row)
+			row.idx = len(doc.items)
+			row.qty = quantity
+			row.stock_qty = flt(quantity * flt(row.conversion_factor or 1), row.precision("stock_qty"))
+			if one.line is not None:
+				stock.set_serials_and_batch(row, one.line)
+			pointers.append(one.pointer)
+	return pointers
+
+
+def _spread(rows: list[Document], quantity: float) -> list[tuple[Document, float]]:
+	"""Return how much of a quantity each mapped row takes; a delivery may hold a line several times."""
+	if len(rows) == 1:
+		return [(rows[0], quantity)]
+	taken = []
+	for row in rows:
+		part = min(flt(row.qty), quantity)
+		if part > 0:
+			taken.append((row, part))
+			quantity = flt(quantity - part, 9)
+	return taken
+
+
+def _set_warehouses(work: Work, doc: Document, chosen: list[Wanted], part: FulfillPart, pointer: str) -> None:
+	everywhere = warehouses.resolve(work.caller, part.warehouse, f"{pointer}/warehouse") if part.warehouse else None
+	for row, one in zip(doc.items, chosen, strict=True):
+		own = one.line.warehouse if one.line else None
+		if own:
+			row.warehouse = warehouses.resolve(work.caller, own, f"{one.pointer}/warehouse")
+		elif everywhere:
+			row.warehouse = everywhere
+	_pack(doc)
+
+
+def _pack(doc: Document) -> None:
+	"""List again what the product bundles of a document hold, for its quantities and warehouses may have changed."""
+	from erpnext.stock.doctype.packed_item.packed_item import make_packing_list
+
+	if doc.get("packed_items"):
+		doc.packed_items = []
+		make_packing_list(doc)
+
+
+def _progress(rows: list[Document], chosen: list[Wanted], open_of: dict[str, Open], earlier: list[Document]) -> Progress:
+	left = {name: one.most for name, one in open_of.items()}
+	for one in chosen:
+		left[one.row.name] -= one.quantity
+	return Progress(
+		total=amount_of([(row.qty, row.rate) for row in rows]),
+		before=sum(amount_of([(row.qty, row.rate) for row in doc.items]) for doc in earlier if sold(doc)),
+		now=amount_of([(one.quantity, one.row.rate) for one in chosen]),
+		last=all(flt(quantity, 9) <= 0 for quantity in left.values()),
+	)

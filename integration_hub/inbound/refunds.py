@@ -1,0 +1,261 @@
+"""Give back what was sold: goods (return Delivery Note), credit (credit note), money (Payment Entry)."""
+
+from dataclasses import dataclass, field
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import flt
+
+from erpnext.controllers.sales_and_purchase_return import make_return_doc
+
+from integration_hub.core import references
+from integration_hub.core.work import Work
+from integration_hub.documents.sales import DELIVERY, INVOICE, deliveries_of, invoices_of
+from integration_hub.exceptions import SerialRequired, StateConflict
+from integration_hub.inbound import credits, paybacks, selling, stock, warehouses
+from integration_hub.inbound.erpnext_errors import translated
+from integration_hub.inbound.lines import Nothing, Open, Wanted, sums, wanted
+from integration_hub.inbound.selling import Taken
+from integration_hub.inbound.shares import documents_before
+from integration_hub.schemas.sales import RefundPart
+
+
+@dataclass
+class Sold:
+	"""What can be given back: deliveries and invoices, and how much of each of their rows is left."""
+
+	rows: list[Document]
+	deliveries: list[Document]
+	invoices: list[Document]
+	returnable: dict[str, float] = field(default_factory=dict)
+	creditable: dict[str, float] = field(default_factory=dict)
+
+	def delivered(self, row: Document) -> list[tuple[Document, Document]]:
+		"""Return the deliveries' rows of an order's row; those of invoices that moved the goods themselves, too."""
+		movers = [*self.deliveries, *(doc for doc in self.invoices if doc.update_stock)]
+		return [(doc, item) for doc in movers for item in doc.items if _origin(item) == row.name]
+
+	def billed(self, row: Document) -> list[tuple[Document, Document]]:
+		"""Return the invoices' rows of an order's row."""
+		return [(doc, item) for doc in self.invoices for item in doc.items if _origin(item) == row.name]
+
+	def left(self, pairs: list[tuple[Document, Document]], of: dict[str, float]) -> float:
+		return flt(sum(max(0.0, of[item.name]) for _doc, item in pairs), 9)
+
+
+def _origin(item: Document) -> str:
+	return item.get("so_detail") or item.name
+
+
+def refund(
+	work: Work, order: Document | None, part: RefundPart, pointer: str = "", invoice: Document | None = None
+) -> list[Document]:
+	"""Give back what `part` names of a locked order, or of one invoice; never more than was sold.
+
+	Returns:
+		the documents made, the main one first: credit notes, returns, the payment.
+
+	Raises:
+		StateConflict, UnknownLine, QuantityExceedsOpen, AmountExceedsOpen, PaymentMethodNotMapped … with pointer.
+	"""
+	target = invoice or order
+	taken = selling.take_id(work, "refund", "refund", part, target, pointer)
+	if taken.existing:
+		return _made_before(work, taken)
+	sold = _sold(order, invoice)
+	if part.method and not sold.invoices and not part.lines:
+		return [paybacks.give_back_advance(work, order, part, taken, pointer)]
+	chosen = _chosen(sold, part, target, pointer)
+	made: list[Document] = []
+	for doc in _credit(work, sold, chosen, part, taken, target, pointer):
+		made.append(_tie(work, doc, taken, "credit_note", len(made)))
+	for doc in _take_back(work, sold, chosen, part, taken):
+		made.append(_tie(work, doc, taken, "return", len(made)))
+	if not made:
+		raise _nothing(sold, target).error(pointer)
+	if part.method:
+		made.append(_tie(work, paybacks.pay_back(work, made, part, taken, pointer), taken, "refund_payment", len(made)))
+	references.bind(taken.reference, made[0].doctype, made[0].name)
+	if part.reason:
+		made[0].add_comment("Comment", part.reason)
+	return made
+
+
+def _made_before(work: Work, taken: Taken) -> list[Document]:
+	"""Return all documents of a refund that was made before."""
+	first = selling.existing(taken)
+	names = [(first.doctype, first.name)]
+	for object_type in ("credit_note", "return", "refund_payment"):
+		found = frappe.get_all(
+			references.DOCTYPE,
+			filters={
+				"system": work.caller.name,
+				"object_type": object_type,
+				"external_id": ("like", selling.literal(taken.external_id) + "%"),
+			},
+			fields=["external_id", "document_type", "document_name"],
+			order_by="creation asc",
+		)
+		names += [
+			(row.document_type, row.document_name)
+			for row in found
+			if row.external_id == taken.external_id or row.external_id.startswith(f"{taken.external_id}#")
+		]
+	made = [frappe.get_doc(*name) for name in dict.fromkeys(names)]
+	for doc in made:
+		doc.flags.hub_existing = True
+	return made
+
+
+def _tie(work: Work, doc: Document, taken: Taken, object_type: str, number: int) -> Document:
+	"""Bind a further Reference for each document of a refund, under its own kind."""
+	external_id = taken.external_id if number == 0 else f"{taken.external_id[: selling.MAX_ID - 4]}#{number + 1}"
+	reference = references.reserve_again(work.caller.name, object_type, external_id, request=work.request)
+	references.bind(reference, doc.doctype, doc.name)
+	return doc
+
+
+def _sold(order: Document | None, invoice: Document | None) -> Sold:
+	if invoice:
+		invoices = [invoice]
+		notes = sorted({row.delivery_note for row in invoice.items if row.delivery_note})
+		deliveries = documents_before(DELIVERY, notes or (deliveries_of(order.name) if order else []))
+	else:
+		invoices = documents_before(INVOICE, invoices_of(order.name))
+		deliveries = documents_before(DELIVERY, deliveries_of(order.name))
+	rows = _rows(order, invoice)
+	sold = Sold(rows, deliveries, invoices)
+	for doc in deliveries:
+		returned = sums("Delivery Note Item", "dn_detail", doc.items, returns=True, parent=DELIVERY)
+		sold.returnable |= {row.name: flt(row.qty - returned[row.name], 9) for row in doc.items}
+	for doc in invoices:
+		credited = sums("Sales Invoice Item", "sales_invoice_item", doc.items, returns=True, parent=INVOICE)
+		left = {row.name: flt(row.qty - credited[row.name], 9) for row in doc.items}
+		sold.creditable |= left
+		if doc.update_stock:
+			back = credits.restocked(doc)
+			sold.returnable |= {row.name: flt(row.qty - back.get(row.name, 0.0), 9) for row in doc.items}
+	return sold
+
+
+def _rows(order: Document | None, invoice: Document | None) -> list[Document]:
+	"""Return the rows that lines of a refund name: the order's, or those of an invoice without order."""
+	if order is None:
+		return invoice.items
+	if invoice is None:
+		return order.items
+	billed = {row.so_detail for row in invoice.items}
+	return [row for row in order.items if row.name in billed]
+
+
+def _chosen(sold: Sold, part: RefundPart, target: Document, pointer: str) -> list[Wanted]:
+	if part.lines is None and (part.amount is not None or part.charges is not None):
+		return []
+	open_of = {}
+	for row in sold.rows:
+		most = max(
+			sold.left(sold.delivered(row), sold.returnable), sold.left(sold.billed(row), sold.creditable)
+		)
+		open_of[row.name] = Open(most, most)
+	return wanted(sold.rows, part.lines, open_of, pointer, _nothing(sold, target))
+
+
+def _nothing(sold: Sold, target: Document) -> Nothing:
+	documents = [{"doctype": doc.doctype, "name": doc.name} for doc in (*sold.deliveries, *sold.invoices)]
+	return Nothing(_("Nothing of {0} is left to give back.").format(target.name), documents)
+
+
+def _restocks(one: Wanted) -> bool:
+	return one.line is None or one.line.restock is not False
+
+
+def _credit(
+	work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, taken: Taken, target: Document, pointer: str
+) -> list[Document]:
+	"""Credit what is billed of the chosen lines, and charges; or an amount."""
+	if not sold.invoices:
+		if part.amount is not None or part.charges is not None:
+			raise StateConflict(
+				_("Nothing of {0} is billed yet, so there is nothing to credit.").format(target.name), pointer=pointer
+			)
+		return []
+	if part.lines is None and part.charges is None and part.amount is not None:
+		return credits.credit_amount(work, sold.invoices, part, taken, pointer)
+	plan: dict[tuple[str, bool], list[credits.Row]] = {}
+	for one in chosen:
+		quantity = one.quantity
+		for doc, item in sold.billed(one.row):
+			share = min(quantity, max(0.0, sold.creditable[item.name]))
+			if share > 0:
+				moves = bool(doc.update_stock) and _restocks(one)
+				plan.setdefault((doc.name, moves), []).append(credits.Row(item, share, one))
+				quantity = flt(quantity - share, 9)
+	return credits.credit_lines(work, sold.invoices, plan, part, taken, pointer)
+
+
+def _take_back(work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, taken: Taken) -> list[Document]:
+	"""Return the goods of the chosen lines to the deliveries they came with."""
+	plan: dict[str, list[credits.Row]] = {}
+	for one in chosen:
+		if not _restocks(one):
+			continue
+		quantity = one.quantity
+		pairs = [(doc, item) for doc, item in sold.delivered(one.row) if doc.doctype == DELIVERY]
+		there = sold.left(sold.delivered(one.row), sold.returnable)
+		if one.line is not None and one.line.restock and quantity > there:
+			raise StateConflict(
+				_("{0} of {1} can come back into stock: only so much was delivered.").format(there, one.row.item_code),
+				pointer=f"{one.pointer}/restock",
+				details={"documents": selling.named(DELIVERY, [doc.name for doc in sold.deliveries])},
+			)
+		for doc, item in pairs:
+			share = min(quantity, max(0.0, sold.returnable[item.name]))
+			if share > 0:
+				plan.setdefault(doc.name, []).append(credits.Row(item, share, one))
+				quantity = flt(quantity - share, 9)
+	return [_return(work, name, rows, part, taken) for name, rows in plan.items()]
+
+
+def _return(work: Work, name: str, rows: list[credits.Row], part: RefundPart, taken: Taken) -> Document:
+	selling.check_rights(work.caller, DELIVERY)
+	with translated():
+		doc = make_return_doc(DELIVERY, name)
+	keep_rows(work, doc, rows, "dn_detail")
+	selling.set_posting(doc, part.posting_at, "")
+	with translated():
+		doc.run_method("calculate_taxes_and_totals")
+	return selling.save(work, doc, Taken(taken.external_id))
+
+
+def keep_rows(work: Work, doc: Document, rows: list[credits.Row], link: str) -> None:
+	"""Keep just the chosen rows of a mapped return, with their quantities, serial numbers, batches and warehouses."""
+	mapped = {row.get(link): row for row in doc.items}
+	doc.items = []
+	for idx, one in enumerate(rows, 1):
+		row = mapped[one.item.name]
+		row.idx = idx
+		whole = flt(abs(row.qty) - one.quantity, 9) == 0
+		row.qty = -one.quantity
+		row.stock_qty = flt(-one.quantity * flt(row.conversion_factor or 1), row.precision("stock_qty"))
+		line = one.wanted.line
+		if line is not None:
+			stock.set_serials_and_batch(row, line)
+			if line.warehouse:
+				row.warehouse = warehouses.resolve(work.caller, line.warehouse, f"{one.wanted.pointer}/warehouse")
+		if not whole and not (line and line.serials) and _has_serials(row):
+			raise SerialRequired(
+				_("Item {0} has serial numbers. Say which come back.").format(row.item_code),
+				pointer=f"{one.wanted.pointer}/serials",
+			)
+		doc.items.append(row)
+	kept = {row.item_code for row in doc.items}
+	if doc.get("packed_items"):
+		factors = {one.item.item_code: one.quantity / one.item.qty for one in rows}
+		doc.packed_items = [row for row in doc.packed_items if row.parent_item in kept]
+		for row in doc.packed_items:
+			row.qty = flt(row.qty * factors[row.parent_item], row.precision("qty"))
+
+
+def _has_serials(row: Document) -> bool:
+	return bool(row.item_code and frappe.get_cached_value("Item", row.item_code, "has_serial_no"))

@@ -1,0 +1,77 @@
+"""The share of an order's fixed amounts (shipping, taxes sent as amounts, discounts) that one of several documents takes."""
+
+from dataclasses import dataclass
+
+import frappe
+from frappe.model.document import Document
+from frappe.utils import flt
+
+
+@dataclass(frozen=True)
+class Progress:
+	"""How much of the order's lines, by amount, earlier documents and this one cover."""
+
+	total: float
+	before: float
+	now: float
+	last: bool
+
+	@property
+	def whole(self) -> bool:
+		return self.last and not self.before
+
+	@property
+	def reached(self) -> float:
+		if self.last or not self.total:
+			return 1.0
+		return (self.before + self.now) / self.total
+
+
+def take_share(doc: Document, origin: Document, earlier: list[Document], progress: Progress, sign: int = 1) -> None:
+	"""Set the fixed amounts of a document to its share: what is reached by now less what earlier documents took.
+
+	So the shares of all documents add up to the order's amount, to the cent.
+
+	Args:
+		earlier: submitted documents of the same kind, from the same origin.
+		sign: -1 for returns, whose amounts are negative.
+	"""
+	if not progress.whole:
+		for row, whole in zip(_fixed(doc), _fixed(origin), strict=False):
+			taken = sum(sign * flt(other.tax_amount) for other in _same(earlier, whole))
+			share = flt(flt(whole.tax_amount) * progress.reached, row.precision("tax_amount"))
+			row.tax_amount = sign * flt(share - taken, row.precision("tax_amount"))
+		if origin.discount_amount and not origin.additional_discount_percentage:
+			taken = sum(sign * flt(other.discount_amount) for other in earlier)
+			share = flt(flt(origin.discount_amount) * progress.reached, doc.precision("discount_amount"))
+			doc.discount_amount = sign * flt(share - taken, doc.precision("discount_amount"))
+	doc.run_method("calculate_taxes_and_totals")
+
+
+def _fixed(doc: Document) -> list[Document]:
+	return [row for row in doc.taxes if row.charge_type == "Actual"]
+
+
+def _same(documents: list[Document], row: Document) -> list[Document]:
+	return [
+		other
+		for doc in documents
+		for other in _fixed(doc)
+		if (other.account_head, other.description) == (row.account_head, row.description)
+	]
+
+
+def documents_before(doctype: str, names: list[str], *, returns: bool = False) -> list[Document]:
+	"""Return the submitted documents among `names`, returns or the others."""
+	standing = frappe.get_all(
+		doctype,
+		filters={"name": ("in", names), "docstatus": 1, "is_return": int(returns)},
+		pluck="name",
+		order_by="creation asc",
+	)
+	return [frappe.get_doc(doctype, name) for name in standing]
+
+
+def amount_of(rows: list[tuple[float, float]]) -> float:
+	"""Return the sum of quantity × price."""
+	return sum(flt(quantity) * flt(price) for quantity, price in rows)
