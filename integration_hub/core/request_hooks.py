@@ -13,8 +13,8 @@ from frappe.utils.password import get_decrypted_password
 from integration_hub.constants import headers
 from integration_hub.core import context, intake, operations, rate_limit, sql
 from integration_hub.core.call import Call, request_id_of
-from integration_hub.core.payload import parse
 from integration_hub.core.errors import as_hub_error
+from integration_hub.core.payload import parse
 from integration_hub.exceptions import (
 	FrappeApiClosed,
 	HubError,

@@ -23,7 +23,9 @@ def envelope(order: Document | None, documents: list[Document], system: str, reh
 	ids = line_ids(order)
 	answer = {
 		"order": order_answer(order, system) if order else None,
-		"fulfillments": [fulfillment_answer(doc, system, ids) for doc in documents if doc.doctype == DELIVERY],
+		"fulfillments": [
+			fulfillment_answer(doc, system, ids) for doc in documents if doc.doctype == DELIVERY
+		],
 		"invoices": [invoice_answer(doc, system, ids) for doc in documents if doc.doctype == INVOICE],
 		"payments": [payment_answer(doc, system) for doc in documents if doc.doctype == PAYMENT],
 	}
@@ -229,7 +231,8 @@ def _totals(order: Document, invoices: list[Document], payments: list[Document])
 def _advances(order: Document, payments: list[Document]) -> float:
 	"""Return what is paid in advance and not used by an invoice yet, in the order's currency."""
 	amount = sum(
-		row.allocated_amount * (1 if entry.paid_from_account_currency == order.currency else 1 / order.conversion_rate)
+		row.allocated_amount
+		* (1 if entry.paid_from_account_currency == order.currency else 1 / order.conversion_rate)
 		for entry in payments
 		if entry.docstatus == 1
 		for row in entry.references

@@ -9,7 +9,15 @@ from integration_hub.core import references
 from integration_hub.core.operations import Operation
 from integration_hub.core.work import Result, Work
 from integration_hub.documents.orders import order_answer
-from integration_hub.documents.sales import DELIVERY, INVOICE, ORDER, PAYMENT, deliveries_of, invoices_of, payments_of
+from integration_hub.documents.sales import (
+	DELIVERY,
+	INVOICE,
+	ORDER,
+	PAYMENT,
+	deliveries_of,
+	invoices_of,
+	payments_of,
+)
 from integration_hub.exceptions import StateConflict
 from integration_hub.inbound import orders, selling
 from integration_hub.inbound.erpnext_errors import translated
@@ -67,9 +75,9 @@ def _reversed(doctype: str, names: list[str]) -> list[tuple[str, str]]:
 def _in_the_way(order: Document, following: list[tuple[str, str]]) -> StateConflict:
 	documents = [{"doctype": doctype, "name": name} for doctype, name in following]
 	return StateConflict(
-		_("Order {0} cannot be cancelled before these are: {1}. Send cascade: true to undo them, too.").format(
-			order.name, selling.listed(documents)
-		),
+		_(
+			"Order {0} cannot be cancelled before these are: {1}. Send cascade: true to undo them, too."
+		).format(order.name, selling.listed(documents)),
 		details={"documents": documents},
 	)
 
@@ -93,7 +101,9 @@ def _check_alone(order: Document, doc: Document) -> None:
 		}
 	else:
 		link = "against_sales_order" if doc.doctype == DELIVERY else "sales_order"
-		others = {(ORDER, row.get(link)) for row in doc.items if row.get(link) and row.get(link) != order.name}
+		others = {
+			(ORDER, row.get(link)) for row in doc.items if row.get(link) and row.get(link) != order.name
+		}
 	if others:
 		documents = [{"doctype": doctype, "name": name} for doctype, name in sorted(others)]
 		raise StateConflict(

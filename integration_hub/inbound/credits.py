@@ -121,7 +121,9 @@ def _wanted(doc: Document, amount: Decimal, worth: float, limit: float, notes: i
 def exceeds(amount: Decimal | float, most: float, pointer: str) -> HubError:
 	"""Return the refusal of more money than is open."""
 	return AmountExceedsOpen(
-		_("{0} asked for, {1} can be given back.").format(amount, most), pointer=pointer, details={"open": most}
+		_("{0} asked for, {1} can be given back.").format(amount, most),
+		pointer=pointer,
+		details={"open": most},
 	)
 
 
@@ -163,7 +165,8 @@ def _set_fixed_amounts(
 		row.tax_amount = -flt(amount, row.precision("tax_amount"))
 	if charges:
 		raise ChargeNotMapped(
-			_("Invoice {0} has no charge {1}.").format(invoice.name, charges[0].code), pointer=f"{pointer}/charges"
+			_("Invoice {0} has no charge {1}.").format(invoice.name, charges[0].code),
+			pointer=f"{pointer}/charges",
 		)
 	if invoice.discount_amount and not invoice.additional_discount_percentage:
 		gone = -sum(note.discount_amount for note in earlier)
@@ -321,5 +324,7 @@ def split(amount: float, weights: list[float], precision: int) -> list[float]:
 def _set_outstanding(doc: Document, invoice: Document, part: RefundPart) -> None:
 	"""Set a credit against what is still owed of its invoice; once that is paid, the credit note stands for itself."""
 	owed = flt(invoice.outstanding_amount)
-	in_party_currency = doc.grand_total if doc.party_account_currency == doc.currency else doc.base_grand_total
+	in_party_currency = (
+		doc.grand_total if doc.party_account_currency == doc.currency else doc.base_grand_total
+	)
 	doc.update_outstanding_for_self = int(abs(in_party_currency) > owed)

@@ -149,9 +149,7 @@ def _create_once(work: Work, customer: Customer) -> str:
 	reserved = []
 	for key in _identities(customer):
 		try:
-			reserved.append(
-				references.reserve_again(work.caller.name, "customer", key, request=work.request)
-			)
+			reserved.append(references.reserve_again(work.caller.name, "customer", key, request=work.request))
 		except AlreadyBound:
 			# READ COMMITTED: what the other order committed is visible now.
 			if found := _made_meanwhile(work, customer, key):

@@ -136,7 +136,9 @@ def run_external_id(run: SalesRun) -> str | None:
 def run_key(work: Work) -> list | None:
 	"""What the key is derived from: every id the call names; None when it names none that it creates."""
 	run: SalesRun = work.payload
-	ids = [[kind, part.external_id] for kind in KINDS for part in run.parts(kind) if part.external_id is not None]
+	ids = [
+		[kind, part.external_id] for kind in KINDS for part in run.parts(kind) if part.external_id is not None
+	]
 	placed = [] if isinstance(run.order, Target) else orders.create_key(work, run.order.external_id)
 	return [placed, *ids] if placed or ids else None
 

@@ -100,7 +100,9 @@ def _spread(rows: list[Document], quantity: float) -> list[tuple[Document, float
 
 
 def _set_warehouses(work: Work, doc: Document, chosen: list[Wanted], part: FulfillPart, pointer: str) -> None:
-	everywhere = warehouses.resolve(work.caller, part.warehouse, f"{pointer}/warehouse") if part.warehouse else None
+	everywhere = (
+		warehouses.resolve(work.caller, part.warehouse, f"{pointer}/warehouse") if part.warehouse else None
+	)
 	for row, one in zip(doc.items, chosen, strict=True):
 		own = one.line.warehouse if one.line else None
 		if own:
@@ -119,7 +121,9 @@ def _pack(doc: Document) -> None:
 		make_packing_list(doc)
 
 
-def _progress(rows: list[Document], chosen: list[Wanted], open_of: dict[str, Open], earlier: list[Document]) -> Progress:
+def _progress(
+	rows: list[Document], chosen: list[Wanted], open_of: dict[str, Open], earlier: list[Document]
+) -> Progress:
 	left = {name: one.most for name, one in open_of.items()}
 	for one in chosen:
 		left[one.row.name] -= one.quantity

@@ -85,7 +85,9 @@ def _within_delivery(open_of: dict[str, Open], delivery: Document) -> dict[str, 
 		if row.so_detail in delivered:
 			delivered[row.so_detail] += row.qty - billed[row.name] - flt(row.returned_qty)
 	return {
-		name: Open(min(one.most, flt(delivered[name], 9)), max(0.0, min(one.default, flt(delivered[name], 9))))
+		name: Open(
+			min(one.most, flt(delivered[name], 9)), max(0.0, min(one.default, flt(delivered[name], 9)))
+		)
 		for name, one in open_of.items()
 	}
 
@@ -110,7 +112,9 @@ def _set_terms(doc: Document, part: InvoicePart, pointer: str) -> None:
 		due = site_date(part.due_date, f"{pointer}/due_date")
 		if due < getdate(doc.posting_date):
 			message = _("The due date {0} is before the invoice's date {1}.").format(due, doc.posting_date)
-			raise ValidationFailed(message, errors=[Fault(f"{pointer}/due_date", message, "date_before_invoice")])
+			raise ValidationFailed(
+				message, errors=[Fault(f"{pointer}/due_date", message, "date_before_invoice")]
+			)
 		doc.payment_terms_template = None
 		doc.due_date = due
 
@@ -141,13 +145,17 @@ def order_of_delivery(delivery: Document) -> str:
 	names = sorted({row.against_sales_order for row in delivery.items if row.against_sales_order})
 	if not sold(delivery):
 		raise StateConflict(
-			_("{0} {1} is a draft, cancelled or a return; it cannot be billed.").format(_(DELIVERY), delivery.name),
+			_("{0} {1} is a draft, cancelled or a return; it cannot be billed.").format(
+				_(DELIVERY), delivery.name
+			),
 			pointer="/fulfillment",
 			details={"documents": selling.named(DELIVERY, [delivery.name])},
 		)
 	if len(names) != 1:
 		raise StateConflict(
-			_("{0} {1} belongs to {2} orders; bill it in ERPNext.").format(_(DELIVERY), delivery.name, len(names)),
+			_("{0} {1} belongs to {2} orders; bill it in ERPNext.").format(
+				_(DELIVERY), delivery.name, len(names)
+			),
 			pointer="/fulfillment",
 			details={"documents": selling.named("Sales Order", names)},
 		)

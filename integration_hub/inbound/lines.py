@@ -53,7 +53,9 @@ def wanted(
 	"""
 	if lines is None:
 		found = [
-			Wanted(row, open_of[row.name].default, None, pointer) for row in rows if open_of[row.name].default > 0
+			Wanted(row, open_of[row.name].default, None, pointer)
+			for row in rows
+			if open_of[row.name].default > 0
 		]
 		if not found:
 			raise nothing_left.error(pointer)
@@ -63,7 +65,8 @@ def wanted(
 		at = f"{pointer}/lines/{index}"
 		row = _row_of(rows, line, at)
 		left = Open(
-			flt(open_of[row.name].most - taken[row.name], 9), flt(open_of[row.name].default - taken[row.name], 9)
+			flt(open_of[row.name].most - taken[row.name], 9),
+			flt(open_of[row.name].default - taken[row.name], 9),
 		)
 		quantity = _quantity(row, line, left, at, nothing_left)
 		taken[row.name] += quantity
@@ -117,7 +120,9 @@ def _quantity(row: Document, line: LineTarget, left: Open, pointer: str, nothing
 	return float(line.quantity)
 
 
-def sums(child: str, link: str, rows: list[Document], *, returns: bool = False, parent: str) -> dict[str, float]:
+def sums(
+	child: str, link: str, rows: list[Document], *, returns: bool = False, parent: str
+) -> dict[str, float]:
 	"""Return the submitted quantity of other documents' rows by the row they come from; 0 where there is none.
 
 	Args:

@@ -15,7 +15,7 @@ from integration_hub.core.work import Result, Work
 from integration_hub.documents.orders import order_answer
 from integration_hub.documents.sales import DELIVERY, INVOICE, ORDER, PAYMENT, invoices_of, payments_of
 from integration_hub.exceptions import StateConflict, UnknownLine
-from integration_hub.inbound import addresses, items, orders, selling, totals, warehouses
+from integration_hub.inbound import addresses, items, orders, selling, totals
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.money import check_decimals
 from integration_hub.inbound.times import site_date
@@ -62,7 +62,9 @@ def _change_head(work: Work, order: Document, change: OrderUpdate) -> None:
 	if "note" in said:
 		order.hub_note = change.note
 	if change.deliver_by:
-		day = orders.not_before(site_date(change.deliver_by, "/deliver_by"), order.transaction_date, "/deliver_by")
+		day = orders.not_before(
+			site_date(change.deliver_by, "/deliver_by"), order.transaction_date, "/deliver_by"
+		)
 		order.delivery_date = day
 		for row in order.items:
 			row.delivery_date = day
@@ -100,7 +102,8 @@ def _change_lines(work: Work, order: Document, lines: list[OrderLineUpdate]) -> 
 			_change_row(order, row, line, pointer)
 	if removed and len(removed) == len(order.items) and not added:
 		raise StateConflict(
-			_("These are all lines of order {0}. Cancel the order instead.").format(order.name), pointer="/lines"
+			_("These are all lines of order {0}. Cancel the order instead.").format(order.name),
+			pointer="/lines",
 		)
 	if order.docstatus == 0:
 		return _save_draft(work, order, added, removed)
@@ -158,7 +161,14 @@ def _change_row(order: Document, row: Document, line: OrderLineUpdate, pointer: 
 		items.check_whole(row.uom, line.quantity, f"{pointer}/quantity")
 		check_decimals(row, "qty", line.quantity, f"{pointer}/quantity")
 		if float(line.quantity) < flt(row.delivered_qty):
-			_refuse(order, row, "Delivery Note Item", DELIVERY, _("{0} of it are delivered").format(row.delivered_qty), f"{pointer}/quantity")
+			_refuse(
+				order,
+				row,
+				"Delivery Note Item",
+				DELIVERY,
+				_("{0} of it are delivered").format(row.delivered_qty),
+				f"{pointer}/quantity",
+			)
 		row.qty = float(line.quantity)
 	if line.unit_price is not None:
 		check_decimals(row, "rate", line.unit_price, f"{pointer}/unit_price")
@@ -170,10 +180,19 @@ def _change_row(order: Document, row: Document, line: OrderLineUpdate, pointer: 
 		Decimal(str(row.qty)) * Decimal(str(row.rate)) * Decimal(str(order.conversion_rate)), pointer
 	)
 	if flt(row.qty * row.rate, row.precision("amount")) < flt(row.billed_amt, row.precision("amount")):
-		_refuse(order, row, "Sales Invoice Item", INVOICE, _("{0} of it are billed").format(row.billed_amt), pointer)
+		_refuse(
+			order,
+			row,
+			"Sales Invoice Item",
+			INVOICE,
+			_("{0} of it are billed").format(row.billed_amt),
+			pointer,
+		)
 	if line.deliver_by:
 		row.delivery_date = orders.not_before(
-			site_date(line.deliver_by, f"{pointer}/deliver_by"), order.transaction_date, f"{pointer}/deliver_by"
+			site_date(line.deliver_by, f"{pointer}/deliver_by"),
+			order.transaction_date,
+			f"{pointer}/deliver_by",
 		)
 	if line.name:
 		row.item_name = row.description = line.name
@@ -206,7 +225,15 @@ def _save_submitted(work: Work, order: Document, added: list, removed: set[str])
 	selling.lock_bins(order)
 	by_warehouse: dict[str | None, list] = {}
 	new = frappe.new_doc(ORDER)
-	new.update({"transaction_date": order.transaction_date, "delivery_date": order.delivery_date, "currency": order.currency, "conversion_rate": order.conversion_rate, "company": order.company})
+	new.update(
+		{
+			"transaction_date": order.transaction_date,
+			"delivery_date": order.delivery_date,
+			"currency": order.currency,
+			"conversion_rate": order.conversion_rate,
+			"company": order.company,
+		}
+	)
 	orders.add_lines(work, new, [line for line, _at in added], [at for _line, at in added])
 	for row in new.items:
 		by_warehouse.setdefault(row.warehouse, []).append(row)
@@ -215,7 +242,11 @@ def _save_submitted(work: Work, order: Document, added: list, removed: set[str])
 		# Where ERPNext takes the warehouse of a new row from.
 		frappe.db.set_value(ORDER, order.name, "set_warehouse", warehouse, update_modified=False)
 		before = {row["docname"] for row in known}
-		update_child_qty_rate(ORDER, json.dumps([*known, *(_as_erpnext_wants(row, None) for row in rows)], default=str), order.name)
+		update_child_qty_rate(
+			ORDER,
+			json.dumps([*known, *(_as_erpnext_wants(row, None) for row in rows)], default=str),
+			order.name,
+		)
 		made = [row for row in frappe.get_doc(ORDER, order.name).items if row.name not in before]
 		for child, row in zip(made, rows, strict=True):
 			values = {field: row.get(field) for field in ("hub_external_id", "item_name", "additional_notes")}
@@ -245,7 +276,9 @@ def _check_advances(order: Document, removed: set[str]) -> None:
 	if not flt(order.advance_paid):
 		return
 	changed = frappe.copy_doc(order)
-	changed.items = [row for row, old in zip(changed.items, order.items, strict=True) if old.name not in removed]
+	changed.items = [
+		row for row, old in zip(changed.items, order.items, strict=True) if old.name not in removed
+	]
 	changed.run_method("calculate_taxes_and_totals")
 	in_party_currency = order.party_account_currency in (None, "", order.currency)
 	total = changed.grand_total if in_party_currency else changed.base_grand_total

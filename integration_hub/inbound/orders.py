@@ -29,13 +29,13 @@ from integration_hub.inbound import (
 	items,
 	payments,
 	quotations,
+	selling,
 	taxes,
 	totals,
 	warehouses,
 )
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.money import check_currency, check_decimals, exchange_rate
-from integration_hub.inbound import selling
 from integration_hub.inbound.numbers import next_number
 from integration_hub.inbound.times import site_date
 from integration_hub.schemas.orders import (
@@ -155,7 +155,9 @@ def _set_head(work: Work, doc: Document, order: Order, quotation: Document | Non
 	doc.update(
 		{
 			"company": system.company,
-			"customer": customers.resolve(work, order.customer) if order.customer else quotations.customer(quotation),
+			"customer": customers.resolve(work, order.customer)
+			if order.customer
+			else quotations.customer(quotation),
 			"order_type": "Sales",
 			"transaction_date": placed,
 			"delivery_date": _delivery_date(order, system, placed),

@@ -28,7 +28,8 @@ def pay_back(work: Work, made: list[Document], part: RefundPart, taken: Taken, p
 	notes = [doc for doc in made if doc.doctype == INVOICE]
 	if not notes:
 		raise StateConflict(
-			_("Nothing of it is billed, so there is no money to pay back. Leave method out."), pointer=f"{pointer}/method"
+			_("Nothing of it is billed, so there is no money to pay back. Leave method out."),
+			pointer=f"{pointer}/method",
 		)
 	account = account_of_method(work.caller, part.method, pointer)
 	selling.check_rights(work.caller, PAYMENT)
@@ -54,7 +55,12 @@ def _open_rows(notes: list[Document]) -> dict[str, float]:
 
 
 def _entry(
-	note: Document, account: frappe._dict, open_rows: dict[str, float], amount: float, part: RefundPart, pointer: str
+	note: Document,
+	account: frappe._dict,
+	open_rows: dict[str, float],
+	amount: float,
+	part: RefundPart,
+	pointer: str,
 ) -> Document:
 	day = site_date(part.posting_at, f"{pointer}/posting_at") if part.posting_at else getdate()
 	company = frappe.get_cached_value("Company", note.company, "default_currency")
@@ -67,11 +73,15 @@ def _entry(
 		)
 	money = Money(note.currency, company, flt(note.conversion_rate), note.precision("grand_total"))
 	with translated():
-		entry = get_payment_entry(INVOICE, note.name, bank_account=account.name, bank_amount=amount, reference_date=day)
+		entry = get_payment_entry(
+			INVOICE, note.name, bank_account=account.name, bank_amount=amount, reference_date=day
+		)
 	template = entry.references[0].as_dict(no_default_fields=True)
 	entry.references = []
 	for name, open_amount in open_rows.items():
-		invoice = frappe.db.get_value(INVOICE, name, ["grand_total", "due_date", "conversion_rate"], as_dict=True)
+		invoice = frappe.db.get_value(
+			INVOICE, name, ["grand_total", "due_date", "conversion_rate"], as_dict=True
+		)
 		entry.append(
 			"references",
 			{
@@ -98,5 +108,6 @@ def _entry(
 def give_back_advance(work: Work, order: Document, part: RefundPart, taken: Taken, pointer: str) -> Document:
 	"""Pay back money that was paid in advance for an order of which nothing is billed."""
 	raise StateConflict(
-		_("Nothing of order {0} is billed, so there is no credit to pay back.").format(order.name), pointer=pointer
+		_("Nothing of order {0} is billed, so there is no credit to pay back.").format(order.name),
+		pointer=pointer,
 	)

@@ -56,7 +56,9 @@ def pay_order(work: Work, order: Document, payment: OrderPayment, pointer: str) 
 	return pay(work, order, part, pointer)
 
 
-def pay(work: Work, order: Document | None, part: PayPart, pointer: str = "", invoice: Document | None = None) -> Document:
+def pay(
+	work: Work, order: Document | None, part: PayPart, pointer: str = "", invoice: Document | None = None
+) -> Document:
 	"""Book money received for a locked invoice, or for a locked order: its invoices first, then in advance.
 
 	Raises:
@@ -93,7 +95,9 @@ def account_of_method(caller: Caller, method: str, pointer: str) -> frappe._dict
 	mapped = next((row for row in caller.system.payment_method_map if row.payment_method == method), None)
 	if not mapped:
 		raise PaymentMethodNotMapped(
-			_("Payment method {0} has no account. Map it in the Connected System {1}.").format(method, caller.name),
+			_("Payment method {0} has no account. Map it in the Connected System {1}.").format(
+				method, caller.name
+			),
 			pointer=f"{pointer}/method",
 		)
 	account = frappe.db.get_value("Account", mapped.account, ["name", "account_currency"], as_dict=True)
@@ -124,7 +128,10 @@ def _open_in_advance(order: Document, invoices: list[Document]) -> float:
 	"""Return what of the order is neither billed nor paid in advance, in the currency of the receivable account."""
 	own_currency = _receivable_currency(order) == order.currency
 	total = order.grand_total if own_currency else order.base_grand_total
-	billed = sum(_share_of(order, doc) * (doc.grand_total if own_currency else doc.base_grand_total) for doc in invoices)
+	billed = sum(
+		_share_of(order, doc) * (doc.grand_total if own_currency else doc.base_grand_total)
+		for doc in invoices
+	)
 	advances = frappe.get_all(
 		"Payment Entry Reference",
 		filters={"reference_doctype": ORDER, "reference_name": order.name, "docstatus": 1},
@@ -132,7 +139,9 @@ def _open_in_advance(order: Document, invoices: list[Document]) -> float:
 	)
 	left = flt(total - billed - sum(advances), order.precision("grand_total"))
 	# ERPNext takes no advance beyond its own count, nor for an order that is billed.
-	return 0.0 if flt(order.per_billed, 2) >= 100 else max(0.0, min(left, flt(total - flt(order.advance_paid))))
+	return (
+		0.0 if flt(order.per_billed, 2) >= 100 else max(0.0, min(left, flt(total - flt(order.advance_paid))))
+	)
 
 
 def _share_of(order: Document, invoice: Document) -> float:
@@ -191,7 +200,9 @@ def _money(target: Document, account: frappe._dict, part: PayPart, pointer: str)
 	return Money(target.currency, company, rate, target.precision("grand_total"))
 
 
-def _entry(open_documents: list[tuple[Document, float]], account: frappe._dict, money: Money, day) -> Document:
+def _entry(
+	open_documents: list[tuple[Document, float]], account: frappe._dict, money: Money, day
+) -> Document:
 	"""Return the unsaved Payment Entry with a reference row for each open document."""
 
 	def mapped(doc: Document, amount: float) -> Document:
@@ -254,7 +265,9 @@ def _set_amounts(
 		# The debt is kept in the company's currency: the difference of the rates is gained or lost here.
 		worth = flt(allocated / book_rate * money.rate, money.precision)
 		if difference := flt(allocated - worth, money.precision):
-			_deduct(entry, target, _gain_loss_account(target, pointer), difference, _("Exchange gain or loss"))
+			_deduct(
+				entry, target, _gain_loss_account(target, pointer), difference, _("Exchange gain or loss")
+			)
 
 
 def _fee(target: Document, part: PayPart, paid: float, pointer: str) -> float:
@@ -279,7 +292,12 @@ def _allocate(entry: Document, amount: float) -> float:
 
 
 def _deduct(
-	entry: Document, target: Document, account: str, amount: float, description: str, cost_center: str | None = None
+	entry: Document,
+	target: Document,
+	account: str,
+	amount: float,
+	description: str,
+	cost_center: str | None = None,
 ) -> None:
 	"""Book what did not arrive in the bank account, in the company's currency; a gain is negative."""
 	company_center = frappe.get_cached_value("Company", target.company, "cost_center")
@@ -298,7 +316,9 @@ def _gain_loss_account(target: Document, pointer: str) -> str:
 	account = frappe.get_cached_value("Company", target.company, "exchange_gain_loss_account")
 	if not account:
 		raise PaymentNotBookable(
-			_("Company {0} has no account for exchange gain or loss. Set it in the Company.").format(target.company),
+			_("Company {0} has no account for exchange gain or loss. Set it in the Company.").format(
+				target.company
+			),
 			pointer=f"{pointer}/exchange_rate",
 		)
 	return account

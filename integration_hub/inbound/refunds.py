@@ -75,7 +75,11 @@ def refund(
 	if not made:
 		raise _nothing(sold, target).error(pointer)
 	if part.method:
-		made.append(_tie(work, paybacks.pay_back(work, made, part, taken, pointer), taken, "refund_payment", len(made)))
+		made.append(
+			_tie(
+				work, paybacks.pay_back(work, made, part, taken, pointer), taken, "refund_payment", len(made)
+			)
+		)
 	references.bind(taken.reference, made[0].doctype, made[0].name)
 	if part.reason:
 		made[0].add_comment("Comment", part.reason)
@@ -110,7 +114,9 @@ def _made_before(work: Work, taken: Taken) -> list[Document]:
 
 def _tie(work: Work, doc: Document, taken: Taken, object_type: str, number: int) -> Document:
 	"""Bind a further Reference for each document of a refund, under its own kind."""
-	external_id = taken.external_id if number == 0 else f"{taken.external_id[: selling.MAX_ID - 4]}#{number + 1}"
+	external_id = (
+		taken.external_id if number == 0 else f"{taken.external_id[: selling.MAX_ID - 4]}#{number + 1}"
+	)
 	reference = references.reserve_again(work.caller.name, object_type, external_id, request=work.request)
 	references.bind(reference, doc.doctype, doc.name)
 	return doc
@@ -171,13 +177,20 @@ def _restocks(one: Wanted) -> bool:
 
 
 def _credit(
-	work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, taken: Taken, target: Document, pointer: str
+	work: Work,
+	sold: Sold,
+	chosen: list[Wanted],
+	part: RefundPart,
+	taken: Taken,
+	target: Document,
+	pointer: str,
 ) -> list[Document]:
 	"""Credit what is billed of the chosen lines, and charges; or an amount."""
 	if not sold.invoices:
 		if part.amount is not None or part.charges is not None:
 			raise StateConflict(
-				_("Nothing of {0} is billed yet, so there is nothing to credit.").format(target.name), pointer=pointer
+				_("Nothing of {0} is billed yet, so there is nothing to credit.").format(target.name),
+				pointer=pointer,
 			)
 		return []
 	if part.lines is None and part.charges is None and part.amount is not None:
@@ -194,7 +207,9 @@ def _credit(
 	return credits.credit_lines(work, sold.invoices, plan, part, taken, pointer)
 
 
-def _take_back(work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, taken: Taken) -> list[Document]:
+def _take_back(
+	work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, taken: Taken
+) -> list[Document]:
 	"""Return the goods of the chosen lines to the deliveries they came with."""
 	plan: dict[str, list[credits.Row]] = {}
 	for one in chosen:
@@ -205,7 +220,9 @@ def _take_back(work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, t
 		there = sold.left(sold.delivered(one.row), sold.returnable)
 		if one.line is not None and one.line.restock and quantity > there:
 			raise StateConflict(
-				_("{0} of {1} can come back into stock: only so much was delivered.").format(there, one.row.item_code),
+				_("{0} of {1} can come back into stock: only so much was delivered.").format(
+					there, one.row.item_code
+				),
 				pointer=f"{one.pointer}/restock",
 				details={"documents": selling.named(DELIVERY, [doc.name for doc in sold.deliveries])},
 			)
@@ -242,7 +259,9 @@ def keep_rows(work: Work, doc: Document, rows: list[credits.Row], link: str) -> 
 		if line is not None:
 			stock.set_serials_and_batch(row, line)
 			if line.warehouse:
-				row.warehouse = warehouses.resolve(work.caller, line.warehouse, f"{one.wanted.pointer}/warehouse")
+				row.warehouse = warehouses.resolve(
+					work.caller, line.warehouse, f"{one.wanted.pointer}/warehouse"
+				)
 		if not whole and not (line and line.serials) and _has_serials(row):
 			raise SerialRequired(
 				_("Item {0} has serial numbers. Say which come back.").format(row.item_code),

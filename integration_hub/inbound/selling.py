@@ -37,9 +37,7 @@ def find(caller: Caller, doctype: str, object_type: str, target: Target, pointer
 		bound = references.find(caller.name, object_type, target.external_id)
 		found = bound.document_name if bound and bound.document_type == doctype else None
 	else:
-		row = frappe.db.get_value(
-			doctype, target.name, ["name", "hub_system", "company"], as_dict=True
-		)
+		row = frappe.db.get_value(doctype, target.name, ["name", "hub_system", "company"], as_dict=True)
 		# The collation takes "abc" for "ABC"; a name is what it is.
 		own = row and row.name == target.name and row.hub_system in (None, "", caller.name)
 		found = target.name if own and row.company == caller.system.company else None
@@ -110,7 +108,9 @@ class Taken:
 	existing: tuple[str, str] | None = None
 
 
-def take_id(work: Work, kind: str, object_type: str, part: Model, belongs_to: Document, pointer: str) -> Taken:
+def take_id(
+	work: Work, kind: str, object_type: str, part: Model, belongs_to: Document, pointer: str
+) -> Taken:
 	"""Reserve the external id of what a part of a call makes; without one, `<order's id>/<kind>/<number>`.
 
 	Raises:
@@ -134,7 +134,8 @@ def take_id(work: Work, kind: str, object_type: str, part: Model, belongs_to: Do
 		bound = references.find(work.caller.name, object_type, part.external_id)
 		if bound is None:
 			raise ReferenceBusy(
-				_("Another call is working on {0} {1}.").format(_(object_type), part.external_id), retry_after=1
+				_("Another call is working on {0} {1}.").format(_(object_type), part.external_id),
+				retry_after=1,
 			) from None
 		if bound.fingerprint != mark or bound.state != references.LIVE or not bound.exists:
 			raise conflict(part.external_id, bound, f"{pointer}/external_id") from None
@@ -152,7 +153,11 @@ def _next_id(work: Work, kind: str, object_type: str, belongs_to: Document, mark
 	stem = f"{(own or belongs_to.name)[: MAX_ID - 20]}/{kind}/"
 	number = 1 + frappe.db.count(
 		references.DOCTYPE,
-		{"system": work.caller.name, "object_type": object_type, "external_id": ("like", literal(stem) + "%")},
+		{
+			"system": work.caller.name,
+			"object_type": object_type,
+			"external_id": ("like", literal(stem) + "%"),
+		},
 	)
 	while True:
 		try:
@@ -185,6 +190,9 @@ def save(work: Work, doc: Document, taken: Taken, *, submit: bool = True) -> Doc
 		HubError: ERPNext's refusal, translated.
 	"""
 	check_rights(work.caller, doc.doctype, submit)
+	if doc.get("is_return"):
+		# ERPNext decides when a document is constructed what a return updates; its mapper marks it afterwards.
+		doc = frappe.get_doc(doc.as_dict())
 	doc.update({"hub_system": work.caller.name, "hub_external_id": taken.external_id})
 	doc.flags.hub_origin = True
 	# ERPNext's own mappers switch permissions off.
@@ -209,9 +217,9 @@ def check_rights(caller: Caller, doctype: str, submit: bool = True, right: str =
 	for needed in (right, "submit") if submit else (right,):
 		if not frappe.has_permission(doctype, needed):
 			raise PermissionDenied(
-				_("The user of {0} may not {1} {2}. Give its roles the right, or the system the scope.").format(
-					caller.name, _(needed), _(doctype)
-				),
+				_(
+					"The user of {0} may not {1} {2}. Give its roles the right, or the system the scope."
+				).format(caller.name, _(needed), _(doctype)),
 				details={"doctype": doctype, "right": needed},
 			)
 
@@ -237,7 +245,9 @@ def set_posting(doc: Document, at: datetime | None, pointer: str) -> None:
 	moment = site_time(at)
 	if moment > now_datetime():
 		raise StateConflict(
-			_("{0} lies in the future; deliveries and invoices are posted today or before.").format(at.isoformat()),
+			_("{0} lies in the future; deliveries and invoices are posted today or before.").format(
+				at.isoformat()
+			),
 			pointer=f"{pointer}/posting_at",
 		)
 	doc.set_posting_time = 1
@@ -245,7 +255,9 @@ def set_posting(doc: Document, at: datetime | None, pointer: str) -> None:
 	doc.posting_time = moment.time().isoformat()
 
 
-def locked_invoice(caller: Caller, target: Target, pointer: str = "/invoice") -> tuple[Document | None, Document]:
+def locked_invoice(
+	caller: Caller, target: Target, pointer: str = "/invoice"
+) -> tuple[Document | None, Document]:
 	"""Return a submitted invoice, locked, and before it the order it bills (None: none, or several).
 
 	Raises:
@@ -268,6 +280,8 @@ def locked_invoice(caller: Caller, target: Target, pointer: str = "/invoice") ->
 		state = _("a credit note")
 	if state:
 		raise StateConflict(
-			_("Invoice {0} is {1}.").format(name, state), pointer=pointer, details={"documents": [_named(invoice)]}
+			_("Invoice {0} is {1}.").format(name, state),
+			pointer=pointer,
+			details={"documents": [_named(invoice)]},
 		)
 	return (owners[0] if len(owners) == 1 else None), invoice

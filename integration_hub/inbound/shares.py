@@ -27,7 +27,9 @@ class Progress:
 		return (self.before + self.now) / self.total
 
 
-def take_share(doc: Document, origin: Document, earlier: list[Document], progress: Progress, sign: int = 1) -> None:
+def take_share(
+	doc: Document, origin: Document, earlier: list[Document], progress: Progress, sign: int = 1
+) -> None:
 	"""Set the fixed amounts of a document to its share: what is reached by now less what earlier documents took.
 
 	So the shares of all documents add up to the order's amount, to the cent.

@@ -32,7 +32,9 @@ class _Items:
 	def of(cls, doc: Document) -> "_Items":
 		codes = {row.item_code for row in _moved(doc) if row.item_code}
 		fields = ["name", "is_stock_item", "has_serial_no", "has_batch_no", "allow_negative_stock"]
-		rows = frappe.get_all("Item", filters={"name": ("in", sorted(codes)), "is_stock_item": 1}, fields=fields)
+		rows = frappe.get_all(
+			"Item", filters={"name": ("in", sorted(codes)), "is_stock_item": 1}, fields=fields
+		)
 		return cls({row.name: row for row in rows})
 
 
@@ -73,7 +75,8 @@ def _check_serials(row: Document, item: frappe._dict, picks: int, pointer: str) 
 	if not item.has_serial_no:
 		if serials:
 			raise SerialNotAvailable(
-				_("Item {0} has no serial numbers. Leave them out.").format(item.name), pointer=f"{pointer}/serials"
+				_("Item {0} has no serial numbers. Leave them out.").format(item.name),
+				pointer=f"{pointer}/serials",
 			)
 		return
 	if not serials:
@@ -85,7 +88,9 @@ def _check_serials(row: Document, item: frappe._dict, picks: int, pointer: str) 
 		return
 	if len(serials) != _count(row):
 		raise SerialRequired(
-			_("{0} serial numbers for a quantity of {1} of {2}.").format(len(serials), _count(row), item.name),
+			_("{0} serial numbers for a quantity of {1} of {2}.").format(
+				len(serials), _count(row), item.name
+			),
 			pointer=f"{pointer}/serials",
 		)
 	known = {
@@ -118,7 +123,9 @@ def _check_batch(doc: Document, row: Document, item: frappe._dict, picks: int, p
 				pointer=f"{pointer}/batch",
 			)
 		return
-	batch = frappe.db.get_value("Batch", row.batch_no, ["name", "item", "disabled", "expiry_date"], as_dict=True)
+	batch = frappe.db.get_value(
+		"Batch", row.batch_no, ["name", "item", "disabled", "expiry_date"], as_dict=True
+	)
 	problem = None
 	if not item.has_batch_no:
 		problem = _("Item {0} is not kept in batches. Leave the batch out.").format(item.name)
@@ -175,15 +182,20 @@ def _check_quantities(doc: Document, items: _Items, pointers: list[str]) -> None
 
 
 def _missing(item: str, warehouse: str, needed: float, available: float, batch: str | None = None) -> dict:
-	found = {"item_code": item, "warehouse": warehouse, "needed": flt(needed, 9), "available": flt(available, 9)}
+	found = {
+		"item_code": item,
+		"warehouse": warehouse,
+		"needed": flt(needed, 9),
+		"available": flt(available, 9),
+	}
 	return {**found, "batch": batch} if batch else found
 
 
 def _short(missing: list[dict], pointer: str) -> StockShort:
 	first = missing[0]
-	message = _("{0} of {1} needed in {2}, {3} there. Receive or move stock, then send the call again.").format(
-		first["needed"], first["item_code"], first["warehouse"], first["available"]
-	)
+	message = _(
+		"{0} of {1} needed in {2}, {3} there. Receive or move stock, then send the call again."
+	).format(first["needed"], first["item_code"], first["warehouse"], first["available"])
 	if len(missing) > 1:
 		message = f"{message} {_('({0} items are short in all)').format(len(missing))}"
 	return StockShort(message, pointer=pointer, details={"missing": missing})

@@ -207,8 +207,7 @@ def _new_or_known(value) -> str:
 
 
 OneOrMany = Annotated[
-	Annotated[P, Tag("<one>")]
-	| Annotated[list[P], Field(min_length=1, max_length=20), Tag("<many>")],
+	Annotated[P, Tag("<one>")] | Annotated[list[P], Field(min_length=1, max_length=20), Tag("<many>")],
 	Discriminator(_how_many),
 ]
 NewOrKnown = Annotated[

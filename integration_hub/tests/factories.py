@@ -108,7 +108,6 @@ class Factory:
 			**values,
 		).name
 
-
 	def stock(self, item: str, warehouse: str, quantity: float = 100, rate: float = 4, **values) -> str:
 		"""Receive goods, in a Stock Entry; `serial_no` and `batch_no` as its row takes them."""
 		row = {"item_code": item, "t_warehouse": warehouse, "qty": quantity, "basic_rate": rate, **values}

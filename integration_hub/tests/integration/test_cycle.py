@@ -2,8 +2,6 @@
 
 import pytest
 
-import frappe
-
 from integration_hub.tests import factories as f
 from integration_hub.tests.factories import order, placed, unique
 
@@ -18,9 +16,7 @@ def item(factory, masters):
 
 def test_one_call_from_order_to_money(hub, shop, item):
 	body = order(lines=[f.line(external_id="1", item_code=item, quantity=2, unit_price="12.34")])
-	answer = hub.post(
-		"sales.run", {"order": body, "fulfill": {}, "invoice": {}, "pay": {"method": "Cash"}}
-	)
+	answer = hub.post("sales.run", {"order": body, "fulfill": {}, "invoice": {}, "pay": {"method": "Cash"}})
 	assert answer.status == 201, answer
 	print(answer.message)
 	assert answer.message["order"]["status"] == "Completed"
@@ -42,25 +38,56 @@ def test_one_call_staged(hub, shop, item):
 
 
 def test_many_calls(hub, item):
-	body = order(lines=[f.line(external_id="1", item_code=item, quantity=3, unit_price="12.34"), f.line(external_id="2", item_code=item, quantity=1, unit_price=5)], charges=[{"code": "shipping", "amount": 10}])
+	body = order(
+		lines=[
+			f.line(external_id="1", item_code=item, quantity=3, unit_price="12.34"),
+			f.line(external_id="2", item_code=item, quantity=1, unit_price=5),
+		],
+		charges=[{"code": "shipping", "amount": 10}],
+	)
 	placed(hub, **body)
 	target = {"external_id": body["external_id"]}
-	parcel = hub.post("sales.fulfill", {"order": target, "external_id": unique("PARCEL"), "lines": [{"external_id": "1", "quantity": 1}], "carrier": "DHL", "tracking_number": "123", "tracking_url": "https://x.example/1"})
+	parcel = hub.post(
+		"sales.fulfill",
+		{
+			"order": target,
+			"external_id": unique("PARCEL"),
+			"lines": [{"external_id": "1", "quantity": 1}],
+			"carrier": "DHL",
+			"tracking_number": "123",
+			"tracking_url": "https://x.example/1",
+		},
+	)
 	assert parcel.status == 201, parcel
 	second = hub.post("sales.fulfill", {"order": target, "external_id": unique("PARCEL")})
 	assert second.status == 201, second
-	bill = hub.post("sales.invoice", {"fulfillment": {"name": parcel.message["fulfillments"][0]["name"]}, "external_id": unique("INV")})
+	bill = hub.post(
+		"sales.invoice",
+		{"fulfillment": {"name": parcel.message["fulfillments"][0]["name"]}, "external_id": unique("INV")},
+	)
 	assert bill.status == 201, bill
 	bill2 = hub.post("sales.invoice", {"order": target, "external_id": unique("INV")})
 	assert bill2.status == 201, bill2
 	totals = [answer.message["invoices"][0]["grand_total"] for answer in (bill, bill2)]
 	assert round(sum(totals), 2) == 52.02
-	paid = hub.post("sales.pay", {"order": target, "external_id": unique("PAY"), "method": "Cash", "amount": 60})
+	paid = hub.post(
+		"sales.pay", {"order": target, "external_id": unique("PAY"), "method": "Cash", "amount": 60}
+	)
 	assert paid.status == 201, paid
-	back = hub.post("sales.refund", {"order": target, "external_id": unique("R"), "lines": [{"external_id": "1", "quantity": 1}], "method": "Cash"})
+	back = hub.post(
+		"sales.refund",
+		{
+			"order": target,
+			"external_id": unique("R"),
+			"lines": [{"external_id": "1", "quantity": 1}],
+			"method": "Cash",
+		},
+	)
 	assert back.status == 201, back
 	print(back.message)
-	amount = hub.post("sales.refund", {"order": target, "external_id": unique("R"), "amount": 7.77, "method": "Cash"})
+	amount = hub.post(
+		"sales.refund", {"order": target, "external_id": unique("R"), "amount": 7.77, "method": "Cash"}
+	)
 	assert amount.status == 201, amount
 	rest = hub.post("sales.refund", {"order": target, "external_id": unique("R"), "method": "Cash"})
 	assert rest.status == 201, rest
@@ -71,9 +98,27 @@ def test_many_calls(hub, item):
 
 
 def test_update(hub, item):
-	body = order(lines=[f.line(external_id="1", item_code=item, quantity=3, unit_price="12.34"), f.line(external_id="2", item_code=item, quantity=1, unit_price=5)])
+	body = order(
+		lines=[
+			f.line(external_id="1", item_code=item, quantity=3, unit_price="12.34"),
+			f.line(external_id="2", item_code=item, quantity=1, unit_price=5),
+		]
+	)
 	placed(hub, **body)
-	answer = hub.post("orders.update", {"external_id": body["external_id"], "order_number": "N-2", "deliver_by": "2027-01-01", "lines": [{"external_id": "1", "quantity": 5}, {"external_id": "2", "remove": True}, {"external_id": "3", "item_code": item, "quantity": 2, "unit_price": 7}]}, key=unique("k"))
+	answer = hub.post(
+		"orders.update",
+		{
+			"external_id": body["external_id"],
+			"order_number": "N-2",
+			"deliver_by": "2027-01-01",
+			"lines": [
+				{"external_id": "1", "quantity": 5},
+				{"external_id": "2", "remove": True},
+				{"external_id": "3", "item_code": item, "quantity": 2, "unit_price": 7},
+			],
+		},
+		key=unique("k"),
+	)
 	assert answer.status == 200, answer
 	print(answer.message)
 	assert answer.order["grand_total"] == 75.7
