@@ -1,6 +1,7 @@
-"""Sends WooCommerce's example order to the demo, twice, as a small shop connector would.
+"""Sends WooCommerce's example order to the demo, twice, and takes it from order to money, as a small shop connector would.
 
-Needs nothing but Python. The second call shows that an order sent again is the same order.
+Needs nothing but Python. The second call shows that an order sent again is the same order; the third delivers, bills and
+pays it in one go, each step kept as soon as it is done.
 """
 
 import argparse
@@ -79,11 +80,28 @@ def full_name(address: dict) -> str:
 	return f"{address['first_name']} {address['last_name']}"
 
 
-def send(demo: dict, order: dict) -> tuple[int, str | None, dict]:
-	"""Return status, the header `Idempotent-Replayed` and the body."""
+def to_cycle(woo: dict) -> dict:
+	"""Return what happens to the order once it is packed: one parcel, one invoice, one payment."""
+	number = str(woo["id"])
+	return {
+		"mode": "staged",
+		"order": {"external_id": number},
+		"fulfill": {
+			"external_id": f"{number}-parcel-1",
+			"carrier": "DHL",
+			"tracking_number": "00340434161094042557",
+			"tracking_url": "https://www.dhl.com/global-en/home/tracking.html?tracking-id=00340434161094042557",
+		},
+		"invoice": {"external_id": f"{number}-invoice"},
+		"pay": {"external_id": woo["transaction_id"] or f"{number}-payment", "method": "Card"},
+	}
+
+
+def send(demo: dict, verb: str, body: dict | None = None) -> tuple[int, str | None, dict]:
+	"""Return status, the header `Idempotent-Replayed` and the body of a call; without a body it is a read."""
 	request = urllib.request.Request(
-		f"{demo['base_url']}/api/method/integration_hub.api.v1.orders.create",
-		data=json.dumps(order).encode(),
+		f"{demo['base_url']}/api/method/integration_hub.api.v1.{verb}",
+		data=None if body is None else json.dumps(body).encode(),
 		headers={
 			"Authorization": f"token {demo['token']}",
 			"Content-Type": "application/json",
@@ -96,10 +114,56 @@ def send(demo: dict, order: dict) -> tuple[int, str | None, dict]:
 		response = refusal
 	text = response.read().decode()
 	try:
-		body = json.loads(text)
+		answer = json.loads(text)
 	except ValueError:
-		body = {"not JSON": text[:500]}
-	return response.status, response.headers.get("Idempotent-Replayed"), body
+		answer = {"not JSON": text[:500]}
+	return response.status, response.headers.get("Idempotent-Replayed"), answer
+
+
+class Refused(Exception):
+	"""A call that should have gone through."""
+
+
+def accepted(what: str, call: tuple[int, str | None, dict]) -> dict:
+	"""Return the `message` of an answer.
+
+	Raises:
+		Refused: with the whole answer.
+	"""
+	status, _replayed, body = call
+	if status not in (200, 201):
+		raise Refused(f"{what} was refused with status {status}:\n{json.dumps(body, indent=1)}")
+	return body["message"]
+
+
+def place_twice(demo: dict, order: dict) -> dict:
+	"""Send an order twice and return what was made of it."""
+	first, second = send(demo, "orders.create", order), send(demo, "orders.create", order)
+	for call, sent in (("sent", first), ("sent again", second)):
+		made = accepted("The order", sent)["order"]
+		print(
+			f"Order {order['external_id']} {call}: {sent[0]}, {made['name']}, {made['status']}, "
+			f"{made['grand_total']:.2f} {made['currency']}{', the first answer again' if sent[1] else ''}"
+		)
+	if first[2] != second[2] or second[1] != "true":
+		raise Refused("The second answer is not the first one again.")
+	return made
+
+
+def run_cycle(demo: dict, cycle: dict) -> None:
+	"""Deliver, bill and pay the order in one call, and print its steps and where the order stands then."""
+	done = send(demo, "sales.run", cycle)
+	answer = accepted("The cycle", done)
+	again = ", the first answer again" if done[1] else ""
+	print(f"From order to money: {done[0]}{again}")
+	for step in accepted("The request", send(demo, f"requests.get?id={answer['id']}"))["steps"]:
+		print(f"  {step['step']:<8} {step['status']:<10} {step['doctype']} {step['name']}")
+	status = accepted("The status", send(demo, f"sales.status?external_id={cycle['order']['external_id']}"))
+	totals = status["totals"]
+	print(
+		f"  The order is {status['order']['status']}: ordered {totals['ordered']:.2f}, billed {totals['billed']:.2f}, "
+		f"paid {totals['paid']:.2f}, outstanding {totals['outstanding']:.2f}"
+	)
 
 
 def main() -> int:
@@ -108,21 +172,12 @@ def main() -> int:
 	options = parser.parse_args()
 
 	demo = json.loads(options.description.read_text())
-	order = to_order(json.loads(PAYLOAD.read_text()))
-	first, second = send(demo, order), send(demo, order)
-	for call, (status, replayed, body) in (("sent", first), ("sent again", second)):
-		if status not in (200, 201):
-			print(
-				f"The order was refused with status {status}:\n{json.dumps(body, indent=1)}", file=sys.stderr
-			)
-			return 1
-		made = body["message"]["order"]
-		print(
-			f"Order {order['external_id']} {call}: {status}, {made['name']}, {made['status']}, "
-			f"{made['grand_total']:.2f} {made['currency']}{', the first answer again' if replayed else ''}"
-		)
-	if first[2] != second[2] or second[1] != "true":
-		print("The second answer is not the first one again.", file=sys.stderr)
+	woo = json.loads(PAYLOAD.read_text())
+	try:
+		made = place_twice(demo, to_order(woo))
+		run_cycle(demo, to_cycle(woo))
+	except Refused as refusal:
+		print(refusal, file=sys.stderr)
 		return 1
 	# The stored answer keeps the address it was given with; the demo may have moved to another port since.
 	print(f"Sales Order: {demo['base_url']}{urlsplit(made['url']).path}")

@@ -153,9 +153,10 @@ def make_stock() -> None:
 
 
 def make_system() -> None:
-	if frappe.db.exists("Hub Connected System", SYSTEM):
-		return
 	scopes = frappe.get_meta("Hub System Scope").get_options("scope").split("\n")
+	if frappe.db.exists("Hub Connected System", SYSTEM):
+		add_new_scopes(scopes)
+		return
 	frappe.get_doc(
 		{
 			"doctype": "Hub Connected System",
@@ -187,6 +188,16 @@ def make_system() -> None:
 			"warehouse_map": [{"external_warehouse": "main", "warehouse": ours("Stores")}],
 		}
 	).insert()
+
+
+def add_new_scopes(scopes: list[str]) -> None:
+	"""Open what a later version of the app added to a demo that an earlier one has made."""
+	system = frappe.get_doc("Hub Connected System", SYSTEM)
+	missing = set(scopes) - {row.scope for row in system.scopes}
+	for scope in sorted(missing):
+		system.append("scopes", {"scope": scope})
+	if missing:
+		system.save()
 
 
 def make_references() -> None:
