@@ -344,7 +344,6 @@ class AmountExceedsOpen(Unprocessable):
 class StockShort(Unprocessable):
 	code = "stock_short"
 	title = "Not enough stock"
-	retryable = True
 
 
 class SerialRequired(Unprocessable):

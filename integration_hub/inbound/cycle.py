@@ -161,31 +161,25 @@ def read_status(caller: Caller, query: SalesStatus) -> dict:
 	return status(frappe.get_doc(ORDER, name), caller.name)
 
 
-def _verb(name: str, summary: str, schema: type, handler: Callable, example: dict) -> Operation:
-	return Operation(
-		name=name,
-		summary=summary,
-		schema=schema,
-		answer=SalesEnvelope,
-		handler=handler,
-		scope="sales:write",
-		writes=True,
-		ledger=True,
-		status=201,
-		external_id=lambda body: body.external_id,
-		key_parts=own_key,
-		example=example,
-	)
-
+# What the four verbs that make documents have in common.
+_MAKES = {
+	"answer": SalesEnvelope,
+	"ledger": True,
+	"status": 201,
+	"external_id": lambda body: body.external_id,
+	"key_parts": own_key,
+}
 
 _ORDER = {"external_id": "ORD-1001"}
 
-FULFILL = _verb(
-	"sales.fulfill",
-	"Deliver an order, or lines of it",
-	SalesFulfill,
-	fulfill,
-	{
+FULFILL = Operation(
+	name="sales.fulfill",
+	summary="Deliver an order, or lines of it",
+	schema=SalesFulfill,
+	handler=fulfill,
+	scope="sales:write",
+	writes=True,
+	example={
 		"external_id": "PARCEL-1",
 		"order": _ORDER,
 		"lines": [{"external_id": "1", "quantity": 1}],
@@ -193,42 +187,52 @@ FULFILL = _verb(
 		"tracking_number": "00340434161094042557",
 		"tracking_url": "https://www.dhl.com/track?id=00340434161094042557",
 	},
+	**_MAKES,
 )
 
-BILL = _verb(
-	"sales.invoice",
-	"Bill an order or a delivery, or lines of it",
-	SalesInvoice,
-	invoice,
-	{"external_id": "INV-1001", "order": _ORDER, "due_date": "2026-04-01"},
+BILL = Operation(
+	name="sales.invoice",
+	summary="Bill an order or a delivery, or lines of it",
+	schema=SalesInvoice,
+	handler=invoice,
+	scope="sales:write",
+	writes=True,
+	example={"external_id": "INV-1001", "order": _ORDER, "due_date": "2026-04-01"},
+	**_MAKES,
 )
 
-PAY = _verb(
-	"sales.pay",
-	"Book money received for an order or an invoice",
-	SalesPay,
-	pay,
-	{
+PAY = Operation(
+	name="sales.pay",
+	summary="Book money received for an order or an invoice",
+	schema=SalesPay,
+	handler=pay,
+	scope="sales:write",
+	writes=True,
+	example={
 		"external_id": "ch_3MmlLrLkdIwHu7ix0snN0B15",
 		"order": _ORDER,
 		"method": "card",
 		"amount": 47.53,
 		"fee": {"amount": 1.2, "code": "gateway"},
 	},
+	**_MAKES,
 )
 
-REFUND = _verb(
-	"sales.refund",
-	"Take goods back, give credit, pay money back",
-	SalesRefund,
-	refund,
-	{
+REFUND = Operation(
+	name="sales.refund",
+	summary="Take goods back, give credit, pay money back",
+	schema=SalesRefund,
+	handler=refund,
+	scope="sales:write",
+	writes=True,
+	example={
 		"external_id": "RMA-1",
 		"order": _ORDER,
 		"lines": [{"external_id": "1", "quantity": 1, "restock": True}],
 		"method": "card",
 		"reason": "Too small",
 	},
+	**_MAKES,
 )
 
 RUN = Operation(

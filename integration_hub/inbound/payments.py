@@ -52,8 +52,10 @@ class Money:
 
 def pay_order(work: Work, order: Document, payment: OrderPayment, pointer: str) -> Document:
 	"""Book a payment that came with an order, in the order's currency; what exceeds the order stays unallocated."""
-	part = PayPart.model_validate(payment.model_dump(exclude_unset=True))
-	return pay(work, order, part, pointer)
+	said = {field: getattr(payment, field) for field in payment.model_fields_set}
+	reference = payment.reference or payment.external_id or order.po_no or order.name
+	part = PayPart.model_construct(**{**said, "reference": reference})
+	return pay(work, order, part, pointer, surplus=True)
 
 
 def pay(
@@ -70,6 +72,8 @@ def pay(
 	if taken.existing:
 		return selling.existing(taken)
 	open_documents = _open(order, invoice)
+	if not open_documents and surplus:
+		open_documents = [(order, 0.0)]
 	if not open_documents:
 		raise _nothing_open(order, invoice, pointer)
 	selling.check_rights(work.caller, PAYMENT, part.submit)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from integration_hub.schemas.values import (
@@ -217,11 +217,20 @@ class Order(Model):
 	exchange_rate: Quantity | None = Field(
 		None, description="Company currency for one unit of the order's currency"
 	)
-	customer: Customer | None = Field(None, description="Needed unless `quotation` names one")
+	quotation: Target | None = Field(
+		None, description="The quotation that is ordered; without `lines` all of it, at its prices"
+	)
+	customer: Customer | None = Field(
+		None, validate_default=True, description="Needed unless `quotation` names one"
+	)
 	billing_address: Address | None = None
 	shipping_address: Address | None = None
 	lines: list[OrderLine] | None = Field(
-		None, min_length=1, max_length=1000, description="Needed unless they come from `quotation`"
+		None,
+		validate_default=True,
+		min_length=1,
+		max_length=1000,
+		description="Needed unless they come from `quotation`",
 	)
 	charges: list[Charge] = Field(default_factory=list, max_length=100)
 	discounts: list[Discount] = Field(default_factory=list, max_length=100)
@@ -233,22 +242,20 @@ class Order(Model):
 	tax_template: Name | None = None
 	totals: Totals | None = None
 	payments: list[OrderPayment] = Field(default_factory=list, max_length=100)
-	quotation: Target | None = Field(
-		None, description="The quotation that is ordered; without `lines` all of it, at its prices"
-	)
 	note: Text | None = None
 	tags: list[Tag] = Field(default_factory=list, max_length=50)
 	custom_fields: dict[str, Scalar] = Field(default_factory=dict)
 	submit: bool | None = Field(None, description="Default: the system's")
 
+	@field_validator("customer", "lines")
+	@classmethod
+	def _needed(cls, value, info: ValidationInfo):
+		if value is None and info.data.get("quotation") is None:
+			raise PydanticCustomError("missing", "Needed unless the order names its quotation")
+		return value
+
 	@model_validator(mode="after")
 	def _checks(self):
-		if self.quotation is None:
-			for field in ("customer", "lines"):
-				if getattr(self, field) is None:
-					raise PydanticCustomError(
-						"missing", f"Send {field}; only an order that names its quotation may leave it out"
-					)
 		ids = [line.external_id for line in self.lines or [] if line.external_id is not None]
 		if len(ids) != len(set(ids)):
 			raise PydanticCustomError("duplicate_line", "Two lines have the same external_id")
