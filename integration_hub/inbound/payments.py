@@ -59,9 +59,18 @@ def pay_order(work: Work, order: Document, payment: OrderPayment, pointer: str) 
 
 
 def pay(
-	work: Work, order: Document | None, part: PayPart, pointer: str = "", invoice: Document | None = None
+	work: Work,
+	order: Document | None,
+	part: PayPart,
+	pointer: str = "",
+	invoice: Document | None = None,
+	*,
+	surplus: bool = False,
 ) -> Document:
 	"""Book money received for a locked invoice, or for a locked order: its invoices first, then in advance.
+
+	Args:
+		surplus: take money also where nothing is open; all of it stays unallocated then.
 
 	Raises:
 		StateConflict: nothing is open, naming the documents.
