@@ -118,7 +118,7 @@ SCHEMA = [
 	external_id("with a line break", "A\nB", "text_not_storable"),
 	schema("lines missing", order(lines=...), ["/lines"], "missing"),
 	schema("no lines", order(lines=[]), ["/lines"], "too_short"),
-	schema("lines null", order(lines=None), ["/lines"], "list_type"),
+	schema("lines null", order(lines=None), ["/lines"], "missing"),
 	schema("lines an object", order(lines={}), ["/lines"], "list_type"),
 	schema("a line that is a text", order(lines=["x"]), ["/lines/0"], "model_type"),
 	schema("1,001 lines", order(lines=[line()] * 1001), ["/lines"], "too_long"),
