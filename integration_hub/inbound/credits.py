@@ -1,10 +1,6 @@
 """Credit notes: for lines at what they were sold for, or for an amount."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import frappe
 from frappe import _
@@ -20,22 +16,11 @@ from integration_hub.inbound import selling
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.lines import sums
 from integration_hub.inbound.money import check_decimals
+from integration_hub.inbound.returns import Row, keep_rows
 from integration_hub.inbound.selling import Taken
 from integration_hub.inbound.shares import documents_before
 from integration_hub.inbound.taxes import CHARGE, account_of_charge
 from integration_hub.schemas.sales import RefundCharge, RefundPart
-
-if TYPE_CHECKING:
-	from integration_hub.inbound.lines import Wanted
-
-
-@dataclass(frozen=True)
-class Row:
-	"""A row of an invoice or delivery, how much of it comes back, and the line of the call that says so."""
-
-	item: Document
-	quantity: float
-	wanted: Wanted
 
 
 def credit_notes_of(invoice: str) -> list[Document]:
@@ -76,8 +61,6 @@ def credit_lines(
 	Raises:
 		AmountExceedsOpen, ChargeNotMapped
 	"""
-	from integration_hub.inbound.refunds import keep_rows
-
 	everything = part.lines is None and part.charges is None
 	charges = list(part.charges or [])
 	made, left = [], part.amount

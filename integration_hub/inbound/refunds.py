@@ -12,10 +12,11 @@ from erpnext.controllers.sales_and_purchase_return import make_return_doc
 from integration_hub.core import references
 from integration_hub.core.work import Work
 from integration_hub.documents.sales import DELIVERY, INVOICE, deliveries_of, invoices_of
-from integration_hub.exceptions import SerialRequired, StateConflict
-from integration_hub.inbound import credits, paybacks, selling, stock, warehouses
+from integration_hub.exceptions import StateConflict
+from integration_hub.inbound import credits, paybacks, selling
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.lines import Nothing, Open, Wanted, sums, wanted
+from integration_hub.inbound.returns import Row, keep_rows
 from integration_hub.inbound.selling import Taken
 from integration_hub.inbound.shares import documents_before
 from integration_hub.schemas.sales import RefundPart
@@ -195,14 +196,14 @@ def _credit(
 		return []
 	if part.lines is None and part.charges is None and part.amount is not None:
 		return credits.credit_amount(work, sold.invoices, part, taken, pointer)
-	plan: dict[tuple[str, bool], list[credits.Row]] = {}
+	plan: dict[tuple[str, bool], list[Row]] = {}
 	for one in chosen:
 		quantity = one.quantity
 		for doc, item in sold.billed(one.row):
 			share = min(quantity, max(0.0, sold.creditable[item.name]))
 			if share > 0:
 				moves = bool(doc.update_stock) and _restocks(one)
-				plan.setdefault((doc.name, moves), []).append(credits.Row(item, share, one))
+				plan.setdefault((doc.name, moves), []).append(Row(item, share, one))
 				quantity = flt(quantity - share, 9)
 	return credits.credit_lines(work, sold.invoices, plan, part, taken, pointer)
 
@@ -211,7 +212,7 @@ def _take_back(
 	work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, taken: Taken
 ) -> list[Document]:
 	"""Return the goods of the chosen lines to the deliveries they came with."""
-	plan: dict[str, list[credits.Row]] = {}
+	plan: dict[str, list[Row]] = {}
 	for one in chosen:
 		if not _restocks(one):
 			continue
@@ -229,12 +230,12 @@ def _take_back(
 		for doc, item in pairs:
 			share = min(quantity, max(0.0, sold.returnable[item.name]))
 			if share > 0:
-				plan.setdefault(doc.name, []).append(credits.Row(item, share, one))
+				plan.setdefault(doc.name, []).append(Row(item, share, one))
 				quantity = flt(quantity - share, 9)
 	return [_return(work, name, rows, part, taken) for name, rows in plan.items()]
 
 
-def _return(work: Work, name: str, rows: list[credits.Row], part: RefundPart, taken: Taken) -> Document:
+def _return(work: Work, name: str, rows: list[Row], part: RefundPart, taken: Taken) -> Document:
 	selling.check_rights(work.caller, DELIVERY)
 	with translated():
 		doc = make_return_doc(DELIVERY, name)
@@ -243,38 +244,3 @@ def _return(work: Work, name: str, rows: list[credits.Row], part: RefundPart, ta
 	with translated():
 		doc.run_method("calculate_taxes_and_totals")
 	return selling.save(work, doc, Taken(taken.external_id))
-
-
-def keep_rows(work: Work, doc: Document, rows: list[credits.Row], link: str) -> None:
-	"""Keep just the chosen rows of a mapped return, with their quantities, serial numbers, batches and warehouses."""
-	mapped = {row.get(link): row for row in doc.items}
-	doc.items = []
-	for idx, one in enumerate(rows, 1):
-		row = mapped[one.item.name]
-		row.idx = idx
-		whole = flt(abs(row.qty) - one.quantity, 9) == 0
-		row.qty = -one.quantity
-		row.stock_qty = flt(-one.quantity * flt(row.conversion_factor or 1), row.precision("stock_qty"))
-		line = one.wanted.line
-		if line is not None:
-			stock.set_serials_and_batch(row, line)
-			if line.warehouse:
-				row.warehouse = warehouses.resolve(
-					work.caller, line.warehouse, f"{one.wanted.pointer}/warehouse"
-				)
-		if not whole and not (line and line.serials) and _has_serials(row):
-			raise SerialRequired(
-				_("Item {0} has serial numbers. Say which come back.").format(row.item_code),
-				pointer=f"{one.wanted.pointer}/serials",
-			)
-		doc.items.append(row)
-	kept = {row.item_code for row in doc.items}
-	if doc.get("packed_items"):
-		factors = {one.item.item_code: one.quantity / one.item.qty for one in rows}
-		doc.packed_items = [row for row in doc.packed_items if row.parent_item in kept]
-		for row in doc.packed_items:
-			row.qty = flt(row.qty * factors[row.parent_item], row.precision("qty"))
-
-
-def _has_serials(row: Document) -> bool:
-	return bool(row.item_code and frappe.get_cached_value("Item", row.item_code, "has_serial_no"))
