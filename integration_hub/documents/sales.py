@@ -128,6 +128,9 @@ def deliveries_of(order: str) -> list[str]:
 def invoices_of(order: str) -> list[str]:
 	"""Return the Sales Invoices of an order, credit notes included, oldest first; drafts and cancelled ones, too."""
 	direct = _parents("Sales Invoice Item", {"sales_order": order}, INVOICE)
+	if not direct:
+		# Frappe takes an empty list for the empty string: every invoice that is no credit note.
+		return []
 	# A credit note by amount names its invoice only.
 	credits = frappe.get_all(
 		INVOICE, filters={"return_against": ("in", direct)}, pluck="name", order_by="creation asc"
@@ -146,8 +149,36 @@ def payments_of(order: str, invoices: list[str]) -> list[str]:
 	return frappe.get_all(PAYMENT, filters={"name": ("in", rows)}, pluck="name", order_by="creation asc")
 
 
+def given_back(order: str) -> list[str]:
+	"""Return the Payment Entries that gave an advance of an order back, and those that had received it, oldest first."""
+	paid = frappe.get_all(
+		"Advance Payment Ledger Entry",
+		filters={"voucher_type": PAYMENT, "against_voucher_type": ORDER, "against_voucher_no": order},
+		pluck="voucher_no",
+		distinct=True,
+	)
+	return frappe.get_all(
+		PAYMENT,
+		filters={"name": ("in", [*paid, *set_against(paid)])},
+		pluck="name",
+		order_by="creation asc",
+	)
+
+
+def set_against(payments: list[str]) -> list[str]:
+	"""Return the Payment Entries that are set against other ones."""
+	return frappe.get_all(
+		"Payment Entry Reference",
+		filters={"reference_doctype": PAYMENT, "reference_name": ("in", payments)},
+		pluck="parent",
+		distinct=True,
+	)
+
+
 def _parents(child: str, filters: dict, doctype: str) -> list[str]:
 	names = frappe.get_all(child, filters=filters, pluck="parent", distinct=True)
+	if len(names) < 2:
+		return names
 	return frappe.get_all(doctype, filters={"name": ("in", names)}, pluck="name", order_by="creation asc")
 
 
@@ -164,9 +195,8 @@ def status(order: Document, system: str) -> dict:
 	ids = line_ids(order)
 	invoices = [frappe.get_doc(INVOICE, name) for name in invoices_of(order.name)]
 	deliveries = [frappe.get_doc(DELIVERY, name) for name in deliveries_of(order.name)]
-	payments = [
-		frappe.get_doc(PAYMENT, name) for name in payments_of(order.name, [doc.name for doc in invoices])
-	]
+	paid = payments_of(order.name, [doc.name for doc in invoices])
+	payments = [frappe.get_doc(PAYMENT, name) for name in dict.fromkeys([*paid, *given_back(order.name)])]
 	return {
 		"order": order_answer(order, system),
 		"lines": [_status_line(row, invoices) for row in order.items],

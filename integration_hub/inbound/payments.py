@@ -76,13 +76,13 @@ def pay(
 		StateConflict: nothing is open, naming the documents.
 		PaymentMethodNotMapped, PaymentNotBookable, ChargeNotMapped, ExternalIdConflict, ValidationFailed
 	"""
-	account = account_of_method(work.caller, part.method, pointer)
 	taken = selling.take_id(work, "pay", "payment", part, invoice or order, pointer)
 	if taken.existing:
 		return selling.existing(taken)
+	account = account_of_method(work.caller, part.method, pointer)
 	open_documents = _open(order, invoice)
 	if not open_documents and surplus:
-		open_documents = [(order, 0.0)]
+		open_documents = [Due(ORDER, order.name, 0.0)]
 	if not open_documents:
 		raise _nothing_open(order, invoice, pointer)
 	selling.check_rights(work.caller, PAYMENT, part.submit)
@@ -118,51 +118,57 @@ def account_of_method(caller: Caller, method: str, pointer: str) -> frappe._dict
 	return account
 
 
-def _open(order: Document | None, invoice: Document | None) -> list[tuple[Document, float]]:
-	"""Return what may be paid, with the amount open in the currency of the receivable account; invoices first."""
+@dataclass(frozen=True)
+class Due:
+	"""A document that may be paid, and how much of it, in the currency of the receivable account."""
+
+	doctype: str
+	name: str
+	amount: float
+
+
+def _open(order: Document | None, invoice: Document | None) -> list[Due]:
+	"""Return what may be paid: the order's invoices, the oldest first, then what of it may be paid in advance."""
 	if invoice:
-		return [(invoice, invoice.outstanding_amount)] if invoice.outstanding_amount > 0 else []
-	names = invoices_of(order.name)
-	standing = [
-		frappe.get_doc(INVOICE, row.name)
-		for row in frappe.get_all(
-			INVOICE,
-			filters={"name": ("in", names), "docstatus": 1, "is_return": 0},
-			fields=["name"],
-			order_by="posting_date asc, creation asc",
-		)
-	]
-	found = [(doc, doc.outstanding_amount) for doc in standing if doc.outstanding_amount > 0]
-	in_advance = _open_in_advance(order, standing)
-	return [*found, (order, in_advance)] if in_advance > 0 else found
-
-
-def _open_in_advance(order: Document, invoices: list[Document]) -> float:
-	"""Return what of the order is neither billed nor paid in advance, in the currency of the receivable account."""
-	own_currency = _receivable_currency(order) == order.currency
-	total = order.grand_total if own_currency else order.base_grand_total
-	billed = sum(
-		_share_of(order, doc) * (doc.grand_total if own_currency else doc.base_grand_total)
-		for doc in invoices
+		owed = invoice.outstanding_amount
+		return [Due(INVOICE, invoice.name, owed)] if owed > 0 else []
+	invoices = frappe.get_all(
+		INVOICE,
+		filters={"name": ("in", invoices_of(order.name)), "docstatus": 1, "is_return": 0},
+		fields=["name", "outstanding_amount", "grand_total", "base_grand_total"],
+		order_by="posting_date asc, creation asc",
 	)
+	found = [Due(INVOICE, row.name, row.outstanding_amount) for row in invoices if row.outstanding_amount > 0]
+	in_advance = _open_in_advance(order, invoices)
+	return [*found, Due(ORDER, order.name, in_advance)] if in_advance > 0 else found
+
+
+def _open_in_advance(order: Document, invoices: list[frappe._dict]) -> float:
+	"""Return what of the order is neither billed nor paid in advance, in the currency of the receivable account."""
+	if flt(order.per_billed, 2) >= 100:
+		# ERPNext takes no advance for an order that is billed.
+		return 0.0
+	total_field = "grand_total" if _receivable_currency(order) == order.currency else "base_grand_total"
+	total = order.get(total_field)
+	billed = sum(_share_of(order, row.name) * row.get(total_field) for row in invoices)
 	advances = frappe.get_all(
 		"Payment Entry Reference",
 		filters={"reference_doctype": ORDER, "reference_name": order.name, "docstatus": 1},
 		pluck="allocated_amount",
 	)
 	left = flt(total - billed - sum(advances), order.precision("grand_total"))
-	# ERPNext takes no advance beyond its own count, nor for an order that is billed.
-	return (
-		0.0 if flt(order.per_billed, 2) >= 100 else max(0.0, min(left, flt(total - flt(order.advance_paid))))
-	)
+	# Nor beyond its own count of them.
+	return max(0.0, min(left, flt(total - flt(order.advance_paid))))
 
 
-def _share_of(order: Document, invoice: Document) -> float:
+def _share_of(order: Document, invoice: str) -> float:
 	"""Return the share of an invoice that bills this order; 1 but for invoices that bill several."""
-	rows = [row for row in invoice.items if row.sales_order == order.name]
-	if len(rows) == len(invoice.items):
-		return 1.0
-	return sum(row.net_amount for row in rows) / invoice.net_total if invoice.net_total else 0.0
+	rows = frappe.get_all(
+		"Sales Invoice Item", filters={"parent": invoice}, fields=["sales_order", "net_amount"]
+	)
+	total = sum(row.net_amount for row in rows)
+	own = sum(row.net_amount for row in rows if row.sales_order == order.name)
+	return own / total if total else 0.0
 
 
 def _receivable_currency(order: Document) -> str:
@@ -213,25 +219,23 @@ def _money(target: Document, account: frappe._dict, part: PayPart, pointer: str)
 	return Money(target.currency, company, rate, target.precision("grand_total"))
 
 
-def _entry(
-	open_documents: list[tuple[Document, float]], account: frappe._dict, money: Money, day
-) -> Document:
+def _entry(open_documents: list[Due], account: frappe._dict, money: Money, day) -> Document:
 	"""Return the unsaved Payment Entry with a reference row for each open document."""
 
-	def mapped(doc: Document, amount: float) -> Document:
+	def mapped(due: Due) -> Document:
 		with translated():
 			return get_payment_entry(
-				doc.doctype,
-				doc.name,
+				due.doctype,
+				due.name,
 				bank_account=account.name,
 				# Without it ERPNext looks for a stored exchange rate; the amounts proper are set later.
-				bank_amount=amount,
+				bank_amount=due.amount,
 				reference_date=day,
 			)
 
-	entry = mapped(*open_documents[0])
-	for doc, amount in open_documents[1:]:
-		for row in mapped(doc, amount).references:
+	entry = mapped(open_documents[0])
+	for due in open_documents[1:]:
+		for row in mapped(due).references:
 			entry.append("references", row.as_dict(no_default_fields=True))
 	return entry
 
@@ -246,14 +250,14 @@ def _set_amounts(
 	target: Document,
 	part: PayPart,
 	money: Money,
-	open_documents: list[tuple[Document, float]],
+	open_documents: list[Due],
 	pointer: str,
 ) -> None:
 	"""Set what the customer paid, what arrived, what was kept as a fee, and the gain or loss by the rate."""
 	currency = part.currency or target.currency
 	party = entry.paid_from_account_currency
 	book_rate = flt(target.conversion_rate)
-	outstanding = sum(amount for _doc, amount in open_documents)
+	outstanding = sum(due.amount for due in open_documents)
 	if part.amount is None:
 		# What settles the debt: in the document's currency when that is the customer's, whatever the rate is today.
 		owed = outstanding if party == money.document else flt(outstanding / book_rate, money.precision)
@@ -269,7 +273,7 @@ def _set_amounts(
 	entry.target_exchange_rate = money.rate_of(entry.paid_to_account_currency)
 	in_documents = paid if currency == money.document else money.convert(paid, currency, money.document)
 	settled = in_documents if party == money.document else flt(in_documents * book_rate, money.precision)
-	allocated = _allocate(entry, settled)
+	allocated = _allocate(entry, settled, open_documents)
 	if fee:
 		kept = account_of_charge(caller, part.fee.code, f"{pointer}/fee")
 		value = money.convert(fee, currency, money.company)
@@ -293,15 +297,20 @@ def _fee(target: Document, part: PayPart, paid: float, pointer: str) -> float:
 	return float(part.fee.amount)
 
 
-def _allocate(entry: Document, amount: float) -> float:
-	"""Allocate to each document what is open there, never more than was paid; the rest stays unallocated."""
+def _allocate(entry: Document, amount: float, open_documents: list[tuple[Document, float]]) -> float:
+	"""Allocate to each document, term by term, what is open there, never more than was paid; the rest stays unallocated."""
+	precision = entry.precision("paid_amount")
+	open_of = {(doc.doctype, doc.name): still_open for doc, still_open in open_documents}
 	left = amount
 	for row in list(entry.references):
-		row.allocated_amount = min(left, row.outstanding_amount)
-		left = flt(left - row.allocated_amount, entry.precision("paid_amount"))
+		key = (row.reference_doctype, row.reference_name)
+		term = row.payment_term_outstanding if row.payment_term else open_of[key]
+		row.allocated_amount = max(0.0, min(left, open_of[key], term))
+		open_of[key] = flt(open_of[key] - row.allocated_amount, precision)
+		left = flt(left - row.allocated_amount, precision)
 		if not row.allocated_amount:
 			entry.remove(row)
-	return flt(amount - left, entry.precision("paid_amount"))
+	return flt(amount - left, precision)
 
 
 def _deduct(

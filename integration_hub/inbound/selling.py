@@ -204,12 +204,23 @@ def save(work: Work, doc: Document, taken: Taken, *, submit: bool = True) -> Doc
 			lock_bins(doc)
 			doc.docstatus = 1
 		doc.insert()
-		if submit and doc.doctype in (DELIVERY, INVOICE):
-			compat.set_status(doc)
+		if submit:
+			_settle_status(doc)
 	if taken.reference:
 		references.bind(taken.reference, doc.doctype, doc.name)
 	work.made.append((doc.doctype, doc.name))
 	return doc
+
+
+def _settle_status(doc: Document) -> None:
+	"""Give a document that was born submitted the status it would have after two saves."""
+	if doc.doctype == DELIVERY:
+		compat.set_status(doc)
+	elif doc.doctype == INVOICE:
+		if not doc.base_grand_total:
+			# Without an entry in the ledger nothing else sets it.
+			doc.set_status(update=True)
+		doc.update(frappe.db.get_value(INVOICE, doc.name, ["status", "outstanding_amount"], as_dict=True))
 
 
 def check_rights(caller: Caller, doctype: str, submit: bool = True, right: str = "create") -> None:
