@@ -73,7 +73,7 @@ add_to_apps_screen = [
 
 # The hub's own forms share hub_desk.js; business documents show where they came from.
 doctype_js = {
-	"Hub Request": "public/js/hub_desk.js",
+	"Hub Request": ["public/js/hub_desk.js", "public/js/request_steps.js", "public/js/put_right.js"],
 	"Hub Connected System": "public/js/hub_desk.js",
 	"Hub External Reference": "public/js/hub_desk.js",
 	"Customer": "public/js/origin.js",

@@ -20,7 +20,16 @@ Object.assign(integration_hub, {
 
 	// What people call an operation; another app's operations keep their technical name.
 	operation_label(operation) {
-		const labels = { "orders.create": __("New order"), "orders.cancel": __("Cancel order") };
+		const labels = {
+			"orders.create": __("New order"),
+			"orders.update": __("Change order"),
+			"orders.cancel": __("Cancel order"),
+			"sales.fulfill": __("Delivery"),
+			"sales.invoice": __("Invoice"),
+			"sales.pay": __("Payment"),
+			"sales.refund": __("Refund"),
+			"sales.run": __("Order to money"),
+		};
 		return labels[operation] || operation;
 	},
 

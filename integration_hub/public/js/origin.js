@@ -22,13 +22,14 @@
 	TRACKED.forEach((doctype) => frappe.ui.form.on(doctype, { refresh: show_origin }));
 
 	async function show_origin(frm) {
+		if (frm.doctype === "Delivery Note") show_parcel(frm);
 		if (!frm.doc.hub_system || frm.is_new()) return;
 		show_why_held(frm);
 		if (!frappe.model.can_read("Hub External Reference")) return;
 		const { doctype, name } = frm.doc;
 		const references = await frappe.db.get_list("Hub External Reference", {
 			filters: { document_type: doctype, document_name: name },
-			fields: ["name", "system", "external_id", "request"],
+			fields: ["document_type", "name", "system", "external_id", "request"],
 			order_by: "creation asc",
 			limit: SHOWN + 1,
 		});
@@ -38,19 +39,44 @@
 		set_line(frm, "hub-origin", lines.join("<br>"), "blue");
 	}
 
+	// The parcel a delivery left in, with the way to its carrier's page.
+	function show_parcel(frm) {
+		const { hub_carrier, hub_tracking_number, hub_tracking_url } = frm.doc;
+		const url = web_address(hub_tracking_url);
+		const parts = [[hub_carrier, hub_tracking_number].filter(Boolean).map(escape).join(" ")];
+		if (url) parts.push(link(url, __("Track parcel"), `target="_blank" rel="noopener noreferrer"`));
+		remove_line(frm, "hub-parcel");
+		if (parts.some(Boolean))
+			set_line(frm, "hub-parcel", `${__("Parcel:")} ${parts.filter(Boolean).join(" · ")}`, "blue");
+	}
+
+	// The address, ready for an attribute; empty unless a browser opens it as a page.
+	function web_address(text) {
+		try {
+			const url = new URL(text);
+			return ["http:", "https:"].includes(url.protocol) ? escape(url.href) : "";
+		} catch {
+			return "";
+		}
+	}
+
+	function remove_line(frm, mark) {
+		frm.layout.message.find(`.${mark}`).closest(".form-message").remove();
+	}
+
 	// A refresh must not stack a second line upon the first.
 	function set_line(frm, mark, html, color) {
-		frm.layout.message.find(`.${mark}`).closest(".form-message").remove();
+		remove_line(frm, mark);
 		frm.dashboard.set_headline(`<div class="${mark}">${html}</div>`, color, true);
 		// v15 has no permanent lines.
 		frm.layout.message.find(`.${mark}`).closest(".form-message").find(".close-message").remove();
 	}
 
-	function link(path, label) {
-		return `<a href="${path}" style="text-decoration: underline; color: inherit">${label}</a>`;
+	function link(path, label, attributes = "") {
+		return `<a href="${path}" style="text-decoration: underline; color: inherit" ${attributes}>${label}</a>`;
 	}
 
-	function in_words({ name, system, external_id, request }) {
+	function in_words({ document_type, name, system, external_id, request }) {
 		const to = (doctype, target, label) => link(frappe.utils.get_form_link(doctype, target), label);
 		const parts = [
 			__("Integration: {0} of {1}", [
@@ -60,13 +86,20 @@
 			to("Hub External Reference", name, __("External Reference")),
 		];
 		if (request) parts.push(to("Hub Request", request, __("Hub Request")));
+		// Of an order there are several: it is placed, changed, cancelled under one id.
+		if (document_type === "Sales Order")
+			parts.push(link(list_of("Hub Request", { system, external_id }), __("All requests with this id")));
 		return parts.join(" · ");
 	}
 
 	function all_of(doctype, name) {
-		const query = new URLSearchParams({ document_type: doctype, document_name: name });
-		const list = frappe.utils.get_form_link("Hub External Reference", "").replace(/\/$/, "");
-		return link(`${list}?${query}`, __("All External References"));
+		const path = list_of("Hub External Reference", { document_type: doctype, document_name: name });
+		return link(path, __("All External References"));
+	}
+
+	function list_of(doctype, filters) {
+		const path = frappe.utils.get_form_link(doctype, "").replace(/\/$/, "");
+		return escape(`${path}?${new URLSearchParams(filters)}`);
 	}
 
 	function show_why_held(frm) {

@@ -25,6 +25,7 @@ frappe.ui.form.on("Hub Request", {
 		// Every field is the hub's own to write.
 		frm.disable_save();
 		show_headline(frm);
+		show_steps(frm);
 		show_error(frm);
 		show_json(frm, "payload", __("Payload"));
 		show_json(frm, "answer", __("Answer"));
@@ -56,9 +57,8 @@ function headline(doc) {
 }
 
 function completed_in_words(doc) {
-	const link = integration_hub.document_link(doc.reference_doctype, doc.reference_name);
-	const what = link ? __("Done: {0} {1}.", [__(doc.reference_doctype), link]) : __("Done.");
-	const lines = [what];
+	const documents = integration_hub.documents_in_words(doc);
+	const lines = [documents ? __("Done: {0}.", [documents]) : __("Done.")];
 	const again = doc.replay_count === 1 ? __("once more") : __("{0} more times", [doc.replay_count]);
 	if (doc.replay_count)
 		lines.push(__("The same call came {0} and got the same answer; nothing was done twice.", [again]));
@@ -86,15 +86,10 @@ function queued_in_words(doc) {
 }
 
 function scheduled_in_words(doc) {
-	return {
-		color: "yellow",
-		lines: [
-			integration_hub.escape(doc.error_message),
-			__("Nothing was changed in ERPNext. The hub tries again by itself {0}; you need do nothing.", [
-				`<b class="hub-countdown">${countdown(doc)}</b>`,
-			]),
-		],
-	};
+	const again = __("The hub tries again by itself {0}; you need do nothing.", [
+		`<b class="hub-countdown">${countdown(doc)}</b>`,
+	]);
+	return { color: "yellow", lines: [integration_hub.escape(doc.error_message), `${changed(doc)} ${again}`] };
 }
 
 function countdown(doc) {
@@ -105,26 +100,48 @@ function countdown(doc) {
 	return integration_hub.from_utc(doc.next_attempt_at).fromNow();
 }
 
+// What stands in ERPNext of a request that is not finished.
+function changed(doc) {
+	const standing = integration_hub.standing_in_words(doc);
+	return standing ? __("Done and kept: {0}.", [standing]) : __("Nothing was changed in ERPNext.");
+}
+
 function failed_in_words(doc) {
-	const what = doc.operation === "orders.create" ? __("ERPNext did not take this order:") : __("Not done:");
-	const lines = [`${what} ${integration_hub.escape(doc.error_message)}`];
+	const lines = [`${refused(doc)} ${integration_hub.escape(doc.error_message)}`];
 	if (doc.error_code === "work_split")
 		lines.push(
 			__("Part of it is in ERPNext. Compare the documents by hand before you do anything else.")
 		);
-	else if (doc.error_code === "internal_error")
-		lines.push(
-			__(
-				"Nothing was changed in ERPNext. The log row of this attempt holds the details for whoever looks after the site. Retry is safe."
-			)
-		);
-	else
-		lines.push(
-			__(
-				"Nothing was changed in ERPNext. Put it right, then press Retry; or let the system send a corrected call."
-			)
-		);
+	else lines.push(`${changed(doc)} ${what_to_do(doc)}`);
 	return { color: "red", lines };
+}
+
+function refused(doc) {
+	const kind = integration_hub.failed_step(doc)?.split("/")[0] || doc.operation;
+	const sentences = {
+		order: __("ERPNext did not take this order:"),
+		fulfill: __("ERPNext did not take this delivery:"),
+		invoice: __("ERPNext did not take this invoice:"),
+		pay: __("ERPNext did not take this payment:"),
+		refund: __("ERPNext did not take this refund:"),
+		"orders.create": __("ERPNext did not take this order:"),
+		"orders.update": __("ERPNext did not change this order:"),
+		"orders.cancel": __("ERPNext did not cancel this order:"),
+	};
+	return sentences[kind] || sentences[kind.replace("sales.", "")] || __("Not done:");
+}
+
+function what_to_do(doc) {
+	if (doc.error_code === "internal_error")
+		return __(
+			"The log row of this attempt holds the details for whoever looks after the site. Retry is safe."
+		);
+	const step = integration_hub.failed_step(doc);
+	if (step && integration_hub.done_steps(doc).length)
+		return __("Put it right, then press Retry: it goes on at {0}.", [
+			integration_hub.escape(integration_hub.step_label(step)),
+		]);
+	return __("Put it right, then press Retry; or let the system send a corrected call.");
 }
 
 function cancelled_in_words(doc) {
@@ -134,56 +151,25 @@ function cancelled_in_words(doc) {
 		color: "gray",
 		lines: [
 			integration_hub.escape(what),
-			__("Retry, or the same call from the system, would still try it again."),
+			`${changed(doc)} ${__("Retry, or the same call from the system, would still try it again.")}`,
 		],
 	};
+}
+
+function show_steps(frm) {
+	const steps = frm.doc.steps || [];
+	replace_display(frm.fields_dict.steps, steps.length ? integration_hub.steps_timeline(frm.doc) : "");
 }
 
 function show_error(frm) {
 	const field = frm.fields_dict.error;
 	replace_display(field, "");
 	if (!frm.doc.error) return;
-	const faults = faults_of(frm.doc);
 	replace_display(
 		field,
-		faults.length ? faults_table(faults, frm.doc.payload) : "",
+		...integration_hub.faults_in_words(frm.doc),
 		folded(__("The answer the system got"), integration_hub.json_block(frm.doc.error, __("Answer")))
 	);
-}
-
-function faults_of(doc) {
-	try {
-		return JSON.parse(doc.error).errors || [];
-	} catch {
-		// Shortened by redaction; the text below still shows it.
-		return [];
-	}
-}
-
-function faults_table(faults, payload) {
-	const rows = faults.map(
-		(fault) => `<tr><td><code>${integration_hub.escape(fault.pointer || "/")}</code></td>
-			<td>${integration_hub.escape(value_at(payload, fault.pointer))}</td>
-			<td>${integration_hub.escape(fault.message)}</td></tr>`
-	);
-	return $(`<table class="hub-faults"><thead><tr><th>${__("Place in the payload")}</th><th>${__("Sent")}</th>
-		<th>${__("What is wrong")}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`);
-}
-
-function value_at(payload, pointer) {
-	const value = sent_at(payload, pointer);
-	return value === undefined ? "" : frappe.ellipsis(JSON.stringify(value), 80);
-}
-
-// The value an RFC 6901 pointer names; undefined where there is none.
-function sent_at(payload, pointer) {
-	try {
-		const path = pointer.split("/").slice(1);
-		const unescaped = path.map((part) => part.replace(/~1/g, "/").replace(/~0/g, "~"));
-		return unescaped.reduce((at, part) => at[part], JSON.parse(payload));
-	} catch {
-		return undefined;
-	}
 }
 
 function show_json(frm, fieldname, title) {
@@ -209,7 +195,7 @@ function folded(title, $content) {
 	return $details.append($content);
 }
 
-// Show `contents` in place of a Code field's plain text.
+// Show `contents` in place of a field's own display.
 function replace_display(field, ...contents) {
 	field.$wrapper.find(".hub-view").remove();
 	field.$wrapper.children().addClass("hidden");
@@ -223,35 +209,7 @@ function add_buttons(frm) {
 		if (frm.doc.status === "Failed") button.removeClass("btn-default").addClass("btn-primary");
 	}
 	if (DISMISSABLE.includes(frm.doc.status)) frm.add_custom_button(__("Dismiss"), () => ask_dismiss(frm));
-	if (frm.doc.status === "Failed" && frm.doc.error_code === "unknown_item") add_item_buttons(frm);
-}
-
-// Both ways to put an unknown item right, filled in as far as the payload tells.
-function add_item_buttons(frm) {
-	const [fault] = faults_of(frm.doc);
-	const sent = fault && sent_at(frm.doc.payload, fault.pointer);
-	if (typeof sent !== "string") return;
-	const field = fault.pointer.split("/").pop();
-	const kind = { sku: "sku", item_external_id: "item" }[field];
-	const put_right = __("Put right");
-	if (frappe.model.can_create("Item") && ["sku", "item_code"].includes(field))
-		frm.add_custom_button(
-			__("New Item {0}", [sent]),
-			() => frappe.new_doc("Item", { item_code: sent }),
-			put_right
-		);
-	if (kind && frappe.model.can_create("Hub External Reference"))
-		frm.add_custom_button(
-			__("Tie {0} to an Item", [sent]),
-			() =>
-				frappe.new_doc("Hub External Reference", {
-					system: frm.doc.system,
-					object_type: kind,
-					external_id: sent,
-					document_type: "Item",
-				}),
-			put_right
-		);
+	if (frm.doc.status === "Failed") integration_hub.add_put_right_buttons(frm);
 }
 
 async function ask_retry(frm) {
@@ -259,7 +217,9 @@ async function ask_retry(frm) {
 		__("The payload shown here runs again, as the user of {0}.", [
 			integration_hub.system_title(frm.doc.system),
 		]),
-		__("If it succeeds, its document is made once. If it fails again, nothing is changed in ERPNext."),
+		integration_hub.done_steps(frm.doc).length
+			? __("It goes on where it stopped: what is done is kept and not made again.")
+			: __("If it succeeds, its document is made once. If it fails again, nothing is changed in ERPNext."),
 	];
 	const standing = await why_it_would_wait(frm.doc.system);
 	if (standing) lines.push(`<b>${standing}</b>`);
@@ -290,15 +250,18 @@ function ask_dismiss(frm) {
 function follow(frm) {
 	clearInterval(frm.hub_follower);
 	if (!IN_MOTION.includes(frm.doc.status)) return;
-	const { name, modified } = frm.doc;
+	const { name } = frm.doc;
+	// A step that is done moves the lease on, and nothing else.
+	const mark = ({ modified, lease_until }) => `${modified} ${lease_until}`;
+	const seen = mark(frm.doc);
 	let ticks = 0;
 	frm.hub_follower = setInterval(async () => {
 		if (cur_frm !== frm || frm.doc.name !== name) return clearInterval(frm.hub_follower);
 		frm.layout.message.find(".hub-countdown").text(countdown(frm.doc));
 		ticks += 1;
 		if (document.hidden || ticks % (LOOK_AGAIN_MS / 1000)) return;
-		const { message } = await frappe.db.get_value("Hub Request", name, ["status", "modified"]);
-		if (message?.modified && message.modified !== modified && cur_frm === frm && frm.doc.name === name) {
+		const { message } = await frappe.db.get_value("Hub Request", name, ["modified", "lease_until"]);
+		if (message?.modified && mark(message) !== seen && cur_frm === frm && frm.doc.name === name) {
 			clearInterval(frm.hub_follower);
 			frm.reload_doc();
 		}

@@ -42,7 +42,7 @@ function outcome_of(value, df, doc) {
 function retry_selected(listview) {
 	const names = listview.get_checked_items(true);
 	const question = __(
-		"Try {0} requests again, each as the user of its system? One that fails again changes nothing in ERPNext.",
+		"Try {0} requests again, each as the user of its system? What is done is kept, and nothing is made twice.",
 		[names.length]
 	);
 	frappe.confirm(question, async () => {
