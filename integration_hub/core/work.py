@@ -12,6 +12,7 @@ from pydantic import BaseModel
 import frappe
 from frappe import _
 from frappe.desk.doctype.notification_log.notification_log import make_notification_logs
+from frappe.model.document import Document
 from frappe.utils.user import get_users_with_role
 
 from integration_hub.constants.roles import MANAGER
@@ -33,7 +34,8 @@ class Work:
 
 	`body` is the call's parsed JSON as it came, `payload` the same as the operation's schema. `request` is the Hub Request's
 	name, None in a rehearsal (`validate_only`). A handler appends what it makes to `made`; `reference` is the External
-	Reference reserved for it. `done` holds the documents of the steps done so far, by step.
+	Reference reserved for it. `done` holds the documents of the steps done so far, by step; `loaded` those that this try
+	still has in memory.
 	"""
 
 	operation: Operation
@@ -47,6 +49,7 @@ class Work:
 	reference: str | None = None
 	made: list[tuple[str, str]] = field(default_factory=list)
 	done: dict[str, tuple[str, str]] = field(default_factory=dict)
+	loaded: dict[tuple[str, str], Document] = field(default_factory=dict)
 	step: str | None = None
 	started: float = field(default_factory=time.monotonic)
 
@@ -171,8 +174,7 @@ def _run_steps(work: Work, claim: Claim) -> None:
 	planned = work.steps
 
 	def plan() -> list[str]:
-		steps.plan(claim.name, planned)
-		work.done = steps.completed(claim.name)
+		work.done = steps.plan(claim.name, planned)
 		left = [step.name for step in planned if step.name not in work.done]
 		_begin_next(work, left)
 		return left
@@ -180,7 +182,10 @@ def _run_steps(work: Work, claim: Claim) -> None:
 	def keep(token: str, _value) -> bool:
 		return idempotency.hold(claim, token)
 
-	left = _tries(lambda: transaction.fenced(claim, plan, keep, lambda left: True), work)
+	def is_planned(_left) -> bool:
+		return steps.planned(claim.name, planned)
+
+	left = _tries(lambda: transaction.fenced(claim, plan, keep, is_planned), work)
 	for step in [step for step in planned if step.name in left]:
 		left = left[1:]
 
@@ -195,7 +200,7 @@ def _run_steps(work: Work, claim: Claim) -> None:
 			return steps.completed(claim.name).get(step.name) == document
 
 		document = _tries(lambda s=stage, st=stands: transaction.fenced(claim, s, keep, st), work)
-		work.done[step.name], work.made = document, []
+		work.done[step.name], work.made, work.step = document, [], None
 
 
 def _begin_next(work: Work, left: list[str]) -> None:
@@ -205,16 +210,14 @@ def _begin_next(work: Work, left: list[str]) -> None:
 
 def _do(work: Work, step: Step) -> tuple[str, str]:
 	work.step = step.name
-	document = step.do(work)
-	work.step = None
-	return document
+	return step.do(work)
 
 
 def _perform(work: Work) -> Result:
 	"""Reserve the external id, do the steps of an atomic call, run the handler, bind the Reference to what it made."""
 	if work.operation.object_type:
 		work.reference = _reserve(work)
-	if work.operation.steps and not work.staged:
+	if work.operation.steps and not (work.staged and work.request):
 		_do_all(work)
 	result = work.operation.handler(work)
 	if work.reference:
@@ -223,9 +226,16 @@ def _perform(work: Work) -> Result:
 
 
 def _do_all(work: Work) -> None:
-	planned, work.done = work.steps, {}
+	"""Do the steps of an atomic call, or of any call in a rehearsal.
+
+	What an earlier, staged attempt has done stays done.
+	"""
+	planned, work.step = work.steps, None
+	work.done = steps.kept(work.request, planned) if work.request else {}
 	for step in planned:
-		work.done[step.name] = _do(work, step)
+		if step.name not in work.done:
+			work.done[step.name] = _do(work, step)
+	work.step = None
 	if work.request:
 		steps.record(work.request, planned, work.done)
 
@@ -275,7 +285,7 @@ def _number_taken(work: Work, error: Exception) -> HubError | None:
 
 
 def _roll_back(work: Work) -> None:
-	made, work.made, work.reference = work.made, [], None
+	made, work.made, work.reference, work.loaded = work.made, [], None, {}
 	transaction.roll_back(made)
 
 
@@ -303,8 +313,8 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 		retry_in=retry_in,
 	)
 	if recorded:
-		if planned := work.steps:
-			steps.record_failure(claim.name, planned, work.step, error)
+		if work.operation.steps:
+			steps.record_failure(claim.name, work.steps, work.step, error)
 		_log(work, error.http_status, claim.attempt_no, error=error)
 	sql.commit()
 	if isinstance(error, WorkSplit):

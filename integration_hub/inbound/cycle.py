@@ -10,7 +10,7 @@ from integration_hub.core.operations import Operation
 from integration_hub.core.payload import fingerprint
 from integration_hub.core.steps import Step
 from integration_hub.core.work import Result, Work
-from integration_hub.documents.sales import DELIVERY, ORDER, envelope, status
+from integration_hub.documents.sales import DELIVERY, INVOICE, ORDER, envelope, status
 from integration_hub.inbound import fulfillments, invoices, orders, payments, refunds, selling
 from integration_hub.schemas.orders import Target
 from integration_hub.schemas.sales import (
@@ -113,6 +113,7 @@ def _part(kind: str, part, pointer: str) -> Callable[[Work], tuple[str, str]]:
 			made = [payments.pay(work, order, part, pointer)]
 		else:
 			made = refunds.refund(work, order, part, pointer)
+		work.loaded |= {(doc.doctype, doc.name): doc for doc in made}
 		return made[0].doctype, made[0].name
 
 	return do
@@ -121,11 +122,22 @@ def _part(kind: str, part, pointer: str) -> Callable[[Work], tuple[str, str]]:
 def run(work: Work) -> Result:
 	"""Answer for the steps that are done; the door has done them."""
 	order = frappe.get_doc(*work.done["order"])
-	made = [frappe.get_doc(*document) for name, document in work.done.items() if name != "order"]
+	made = [_as_it_is(work, *document) for name, document in work.done.items() if name != "order"]
 	body = envelope(order, made, work.caller.name, rehearsal=work.request is None)
 	if work.request is None:
 		body["order"]["name"] = body["order"]["url"] = None
 	return Result(body, (ORDER, order.name))
+
+
+def _as_it_is(work: Work, doctype: str, name: str) -> Document:
+	"""Return a document as the later steps have left it; they change no more than its status and what is owed."""
+	doc = work.loaded.get((doctype, name))
+	if doc is None:
+		return frappe.get_doc(doctype, name)
+	fields = {DELIVERY: ["status"], INVOICE: ["status", "outstanding_amount"]}.get(doctype)
+	if fields:
+		doc.update(frappe.db.get_value(doctype, name, fields, as_dict=True))
+	return doc
 
 
 def run_external_id(run: SalesRun) -> str | None:

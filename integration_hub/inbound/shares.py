@@ -27,27 +27,29 @@ class Progress:
 		return (self.before + self.now) / self.total
 
 
-def take_share(
-	doc: Document, origin: Document, earlier: list[Document], progress: Progress, sign: int = 1
-) -> None:
+def take_share(doc: Document, order: Document, earlier: list[Document], progress: Progress) -> None:
 	"""Set the fixed amounts of a document to its share: what is reached by now less what earlier documents took.
 
 	So the shares of all documents add up to the order's amount, to the cent.
 
 	Args:
-		earlier: submitted documents of the same kind, from the same origin.
-		sign: -1 for returns, whose amounts are negative.
+		earlier: submitted documents of the same kind, from the same order.
 	"""
-	if not progress.whole:
-		for row, whole in zip(_fixed(doc), _fixed(origin), strict=False):
-			taken = sum(sign * flt(other.tax_amount) for other in _same(earlier, whole))
-			share = flt(flt(whole.tax_amount) * progress.reached, row.precision("tax_amount"))
-			row.tax_amount = sign * flt(share - taken, row.precision("tax_amount"))
-		if origin.discount_amount and not origin.additional_discount_percentage:
-			taken = sum(sign * flt(other.discount_amount) for other in earlier)
-			share = flt(flt(origin.discount_amount) * progress.reached, doc.precision("discount_amount"))
-			doc.discount_amount = sign * flt(share - taken, doc.precision("discount_amount"))
+	if progress.whole:
+		# As ERPNext's mapper has computed it.
+		return
+	for row, whole in zip(_fixed(doc), _fixed(order), strict=True):
+		taken = sum(flt(other.tax_amount) for other in _same(earlier, whole))
+		row.tax_amount = _share(row, "tax_amount", whole.tax_amount, progress, taken)
+	if order.discount_amount and not order.additional_discount_percentage:
+		taken = sum(flt(other.discount_amount) for other in earlier)
+		doc.discount_amount = _share(doc, "discount_amount", order.discount_amount, progress, taken)
 	doc.run_method("calculate_taxes_and_totals")
+
+
+def _share(doc: Document, fieldname: str, whole: float, progress: Progress, taken: float) -> float:
+	precision = doc.precision(fieldname)
+	return flt(flt(flt(whole) * progress.reached, precision) - taken, precision)
 
 
 def _fixed(doc: Document) -> list[Document]:
