@@ -237,6 +237,8 @@ def _entry(open_documents: list[Due], account: frappe._dict, money: Money, day) 
 	for due in open_documents[1:]:
 		for row in mapped(due).references:
 			entry.append("references", row.as_dict(no_default_fields=True))
+	# A discount for paying early is for people to grant: what was paid is what the caller says.
+	entry.deductions = []
 	return entry
 
 
@@ -297,10 +299,10 @@ def _fee(target: Document, part: PayPart, paid: float, pointer: str) -> float:
 	return float(part.fee.amount)
 
 
-def _allocate(entry: Document, amount: float, open_documents: list[tuple[Document, float]]) -> float:
+def _allocate(entry: Document, amount: float, open_documents: list[Due]) -> float:
 	"""Allocate to each document, term by term, what is open there, never more than was paid; the rest stays unallocated."""
 	precision = entry.precision("paid_amount")
-	open_of = {(doc.doctype, doc.name): still_open for doc, still_open in open_documents}
+	open_of = {(due.doctype, due.name): due.amount for due in open_documents}
 	left = amount
 	for row in list(entry.references):
 		key = (row.reference_doctype, row.reference_name)
