@@ -13,6 +13,15 @@ from integration_hub.exceptions import NotFound
 from integration_hub.schemas.requests import RequestAnswer, RequestGet, RequestRetry
 
 
+# What a document is in the words of the API.
+ROLES = {
+	"Sales Order": "order",
+	"Delivery Note": "fulfillment",
+	"Sales Invoice": "invoice",
+	"Payment Entry": "payment",
+}
+
+
 def get(caller: Caller, query: RequestGet) -> dict:
 	"""Return one of the caller's requests as `RequestAnswer`.
 
@@ -76,7 +85,7 @@ def documents(row) -> list[dict]:
 	main = {
 		"doctype": row.reference_doctype,
 		"name": row.reference_name,
-		"role": row.operation.split(".")[0].rstrip("s"),
+		"role": ROLES.get(row.reference_doctype, row.operation.split(".")[0]),
 	}
 	if row.reference_name and main["name"] not in {document["name"] for document in found}:
 		found.insert(0, main)

@@ -13,6 +13,7 @@ LOG = "Integration Request"
 # Indexes that the due look-up and retention need: table → columns of each.
 INDEXES = {
 	"Hub Request": (["status", "next_attempt_at"], ["status", "lease_until"], ["status", "modified"]),
+	"Hub Request Step": (["document_name"],),
 	"Hub External Reference": (["document_type", "document_name"], ["request"]),
 }
 
