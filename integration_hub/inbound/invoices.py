@@ -49,7 +49,7 @@ def bill(
 	selling.set_posting(doc, part.posting_at, pointer)
 	_set_terms(doc, part, pointer)
 	# Money paid in advance for this very order; other credit of the customer stays what it is.
-	doc.allocate_advances_automatically = doc.only_include_allocated_payments = 1
+	doc.allocate_advances_automatically = doc.only_include_allocated_payments = int(flt(order.advance_paid) > 0)
 	with translated():
 		take_share(doc, order, earlier, _progress(order, chosen, earlier))
 	if part.submit and doc.update_stock:
