@@ -88,7 +88,9 @@
 		if (request) parts.push(to("Hub Request", request, __("Hub Request")));
 		// Of an order there are several: it is placed, changed, cancelled under one id.
 		if (document_type === "Sales Order")
-			parts.push(link(list_of("Hub Request", { system, external_id }), __("All requests with this id")));
+			parts.push(
+				link(list_of("Hub Request", { system, external_id }), __("All requests with this id"))
+			);
 		return parts.join(" · ");
 	}
 

@@ -24,9 +24,10 @@
 		faults_in_words(doc) {
 			const { errors = [], documents = [], document } = integration_hub.problem_of(doc);
 			const named = [...documents, document].filter((one) => one?.name);
-			return [named.length && documents_line(named), errors.length && faults_table(errors, doc.payload)].filter(
-				Boolean
-			);
+			const parts = named.length ? [documents_line(named)] : [];
+			if (errors.length > 1 || errors.some((fault) => value_at(doc.payload, fault.pointer)))
+				parts.push(faults_table(errors, doc.payload));
+			return parts;
 		},
 
 		add_put_right_buttons(frm) {
@@ -39,7 +40,7 @@
 		const links = documents.map(
 			({ doctype, name }) => `${__(doctype)} ${integration_hub.document_link(doctype, name)}`
 		);
-		return $(`<p class="hub-named"></p>`).html(__("It is about {0}.", [links.join(", ")]));
+		return $(`<p class="hub-named"></p>`).html(__("See {0}.", [links.join(", ")]));
 	}
 
 	function faults_table(faults, payload) {
@@ -113,7 +114,11 @@
 				const row = frm.add_child("items", { t_warehouse: warehouse, qty });
 				await frappe.model.set_value(row.doctype, row.name, "item_code", item_code);
 				const known = batch ? { use_serial_batch_fields: 1, batch_no: batch } : {};
-				await frappe.model.set_value(row.doctype, row.name, { t_warehouse: warehouse, qty, ...known });
+				await frappe.model.set_value(row.doctype, row.name, {
+					t_warehouse: warehouse,
+					qty,
+					...known,
+				});
 			}
 			frm.refresh_field("items");
 		});

@@ -1,4 +1,4 @@
-/* global integration_hub */
+/* global integration_hub, format_number */
 // The steps of a request in words: a timeline of what is done, where it stopped, and what happens next.
 (() => {
 	const IN_MOTION = ["Queued", "Processing"];
@@ -38,7 +38,9 @@
 
 		// HTML: the documents that stand although the request is not finished; empty when nothing does.
 		standing_in_words(doc) {
-			return named(integration_hub.done_steps(doc).map((row) => [row.document_type, row.document_name]));
+			return named(
+				integration_hub.done_steps(doc).map((row) => [row.document_type, row.document_name])
+			);
 		},
 
 		steps_timeline(doc) {
@@ -81,7 +83,9 @@
 		if (row.status === "Completed") return [__("Done"), "green"];
 		if (row.status === "Processing") return [__("In progress"), "blue"];
 		if (row.status === "Failed")
-			return IN_MOTION.includes(doc.status) ? [__("Failed last time"), "orange"] : [__("Failed"), "red"];
+			return IN_MOTION.includes(doc.status)
+				? [__("Failed last time"), "orange"]
+				: [__("Failed"), "red"];
 		return before_failed ? [__("Undone"), "gray"] : [__("Not begun"), "gray"];
 	}
 

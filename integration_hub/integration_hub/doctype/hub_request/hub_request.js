@@ -89,7 +89,10 @@ function scheduled_in_words(doc) {
 	const again = __("The hub tries again by itself {0}; you need do nothing.", [
 		`<b class="hub-countdown">${countdown(doc)}</b>`,
 	]);
-	return { color: "yellow", lines: [integration_hub.escape(doc.error_message), `${changed(doc)} ${again}`] };
+	return {
+		color: "yellow",
+		lines: [integration_hub.escape(doc.error_message), `${changed(doc)} ${again}`],
+	};
 }
 
 function countdown(doc) {
@@ -219,7 +222,9 @@ async function ask_retry(frm) {
 		]),
 		integration_hub.done_steps(frm.doc).length
 			? __("It goes on where it stopped: what is done is kept and not made again.")
-			: __("If it succeeds, its document is made once. If it fails again, nothing is changed in ERPNext."),
+			: __(
+					"If it succeeds, its document is made once. If it fails again, nothing is changed in ERPNext."
+				),
 	];
 	const standing = await why_it_would_wait(frm.doc.system);
 	if (standing) lines.push(`<b>${standing}</b>`);
