@@ -27,11 +27,28 @@ def empty_payloads(days: int) -> None:
 
 
 def remove_requests(days: int) -> None:
-	"""Remove requests finished more than `days` ago; 0 keeps them. External References stay for ever."""
-	while days and _batch(
-		"DELETE FROM `tabHub Request` WHERE status IN (%s, %s) AND modified < %s LIMIT %s", days
-	):
+	"""Remove requests finished more than `days` ago, and their steps; 0 keeps them. External References stay for ever."""
+	while days and _remove_batch(add_days(now_datetime(), -days)):
 		pass
+
+
+def _remove_batch(before) -> int:
+	old = (S.COMPLETED, S.CANCELLED, before)
+	names = sql.run(
+		"SELECT name FROM `tabHub Request` WHERE status IN (%s, %s) AND modified < %s LIMIT %s",
+		(*old, BATCH),
+		pluck=True,
+	)
+	if names:
+		# Asked again: a person may just be retrying one.
+		sql.run(
+			"""DELETE request, step FROM `tabHub Request` request
+			LEFT JOIN `tabHub Request Step` step ON step.parent = request.name
+			WHERE request.name IN %s AND request.status IN (%s, %s) AND request.modified < %s""",
+			(names, *old),
+		)
+	sql.commit()
+	return len(names)
 
 
 def _batch(query: str, days: int) -> int:
