@@ -53,7 +53,7 @@ def wanted(
 	"""
 	if lines is None:
 		found = [
-			Wanted(row, open_of[row.name].default, None, pointer)
+			Wanted(row, open_of[row.name].default, None, f"{pointer}/lines")
 			for row in rows
 			if open_of[row.name].default > 0
 		]

@@ -62,28 +62,30 @@ def check_outgoing(doc: Document, pointers: list[str]) -> None:
 	"""
 	items = _Items.of(doc)
 	picks = cint(frappe.db.get_single_value("Stock Settings", _PICKS))
+	serials: set[str] = set()
+	batches: dict[tuple[str, str], float] = {}
 	for row, pointer in zip(doc.items, pointers, strict=True):
 		item = items.by_code.get(row.item_code)
 		if item:
-			_check_serials(row, item, picks, pointer)
-			_check_batch(doc, row, item, picks, pointer)
+			_check_serials(row, item, picks, serials, pointer)
+			_check_batch(doc, row, item, picks, batches, pointer)
 	_check_quantities(doc, items, pointers)
 
 
-def _check_serials(row: Document, item: frappe._dict, picks: int, pointer: str) -> None:
+def _check_serials(row: Document, item: frappe._dict, picks: int, taken: set[str], pointer: str) -> None:
 	serials = (row.serial_no or "").split("\n") if row.serial_no else []
 	if not item.has_serial_no:
 		if serials:
 			raise SerialNotAvailable(
 				_("Item {0} has no serial numbers. Leave them out.").format(item.name),
-				pointer=f"{pointer}/serials",
+				pointer=_within(pointer, "serials"),
 			)
 		return
 	if not serials:
 		if not picks:
 			raise SerialRequired(
 				_("Item {0} has serial numbers. Say which {1} are delivered.").format(item.name, _count(row)),
-				pointer=f"{pointer}/serials",
+				pointer=_within(pointer, "serials"),
 			)
 		return
 	if len(serials) != _count(row):
@@ -91,8 +93,12 @@ def _check_serials(row: Document, item: frappe._dict, picks: int, pointer: str) 
 			_("{0} serial numbers for a quantity of {1} of {2}.").format(
 				len(serials), _count(row), item.name
 			),
-			pointer=f"{pointer}/serials",
+			pointer=_within(pointer, "serials"),
 		)
+	_check_each_serial(row, serials, taken, pointer)
+
+
+def _check_each_serial(row: Document, serials: list[str], taken: set[str], pointer: str) -> None:
 	known = {
 		found.name: found
 		for found in frappe.get_all(
@@ -101,26 +107,41 @@ def _check_serials(row: Document, item: frappe._dict, picks: int, pointer: str) 
 	}
 	for index, serial in enumerate(serials):
 		found = known.get(serial)
-		if not found or found.item_code != item.name:
-			message = _("Item {0} has no serial number {1}.").format(item.name, serial)
+		if not found or found.item_code != row.item_code:
+			message = _("Item {0} has no serial number {1}.").format(row.item_code, serial)
+		elif serial in taken:
+			message = _("Serial number {0} stands on two lines.").format(serial)
 		elif found.warehouse != row.warehouse:
 			where = found.warehouse or _("no warehouse: it is delivered or not received yet")
 			message = _("Serial number {0} is not in {1} but in {2}.").format(serial, row.warehouse, where)
 		else:
+			taken.add(serial)
 			continue
 		raise SerialNotAvailable(message, pointer=f"{pointer}/serials/{index}")
+
+
+def _within(pointer: str, field: str) -> str:
+	"""Return where a line says something; where the call names no lines, `/lines`: it has to."""
+	return f"{pointer}/{field}" if pointer[-1:].isdigit() else pointer
 
 
 def _count(row: Document) -> int:
 	return cint(flt(row.qty) * flt(row.conversion_factor or 1))
 
 
-def _check_batch(doc: Document, row: Document, item: frappe._dict, picks: int, pointer: str) -> None:
+def _check_batch(
+	doc: Document,
+	row: Document,
+	item: frappe._dict,
+	picks: int,
+	taken: dict[tuple[str, str], float],
+	pointer: str,
+) -> None:
 	if not row.batch_no:
 		if item.has_batch_no and not picks and not row.serial_no:
 			raise BatchRequired(
 				_("Item {0} is kept in batches. Say which one is delivered.").format(item.name),
-				pointer=f"{pointer}/batch",
+				pointer=_within(pointer, "batch"),
 			)
 		return
 	batch = frappe.db.get_value(
@@ -137,9 +158,10 @@ def _check_batch(doc: Document, row: Document, item: frappe._dict, picks: int, p
 		problem = _("Batch {0} expired on {1}.").format(batch.name, batch.expiry_date)
 	if problem:
 		raise BatchNotAvailable(problem, pointer=f"{pointer}/batch")
-	needed = flt(row.qty) * flt(row.conversion_factor or 1)
+	key = (batch.name, row.warehouse)
+	needed = taken[key] = taken.get(key, 0.0) + flt(row.qty) * flt(row.conversion_factor or 1)
 	available = flt(get_batch_qty(batch.name, row.warehouse, item.name))
-	if needed > available and not item.allow_negative_stock:
+	if flt(needed - available, 6) > 0 and not item.allow_negative_stock:
 		raise _short([_missing(item.name, row.warehouse, needed, available, batch.name)], pointer)
 
 
