@@ -130,6 +130,30 @@ def test_an_atomic_call_keeps_nothing_and_says_so(desk, stopped):
 	expect(desk.form.locator(".hub-step a")).to_have_count(0)
 
 
+def test_a_refund_names_all_it_made(desk, site, factory, masters, hub, shop):
+	item, refund = factory.item(), unique("RMA")
+	factory.stock(item, masters.warehouse, 5)
+	body = order(lines=[line(item_code=item)])
+	sold = hub.post("sales.run", {"order": body, "fulfill": {}, "invoice": {}, "pay": {"method": "Cash"}})
+	assert sold.status == 201, sold
+	answer = hub.post(
+		"sales.refund",
+		{"external_id": refund, "order": {"external_id": body["external_id"]}, "method": "Cash"},
+	)
+	assert answer.status == 201, answer
+	(request,) = site.request_of(shop.name, refund, "sales.refund")
+	desk.open_form("hub-request", request.name)
+	made = [
+		f"{doctype} {answer.message[kind][0]['name']}"
+		for kind, doctype in (
+			("fulfillments", "Delivery Note"),
+			("invoices", "Sales Invoice"),
+			("payments", "Payment Entry"),
+		)
+	]
+	desk.says(f"Done: {', '.join(made)}.")
+
+
 def test_a_request_without_steps_shows_none(desk, site, hub, shop):
 	body = order()
 	assert hub.post("orders.create", body).status == 201
