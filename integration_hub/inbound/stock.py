@@ -217,7 +217,12 @@ def _short(missing: list[dict], pointer: str) -> StockShort:
 	first = missing[0]
 	message = _(
 		"{0} of {1} needed in {2}, {3} there. Receive or move stock, then send the call again."
-	).format(first["needed"], first["item_code"], first["warehouse"], first["available"])
+	).format(_plain(first["needed"]), first["item_code"], first["warehouse"], _plain(first["available"]))
 	if len(missing) > 1:
 		message = f"{message} {_('({0} items are short in all)').format(len(missing))}"
 	return StockShort(message, pointer=pointer, details={"missing": missing})
+
+
+def _plain(quantity: float) -> str:
+	"""Return a quantity as people write it: 5, not 5.0."""
+	return f"{quantity:.15g}"
