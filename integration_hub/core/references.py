@@ -20,6 +20,18 @@ class AlreadyBound(Exception):
 	"""The external id is taken; read it with `find` after a rollback."""
 
 
+_FIELDS = (
+	"name",
+	"external_id",
+	"document_type",
+	"document_name",
+	"state",
+	"fingerprint",
+	"request",
+	"generation",
+)
+
+
 @dataclass(frozen=True)
 class Reference:
 	name: str
@@ -53,21 +65,15 @@ def find_many(system: str, object_type: str, external_ids: list[str]) -> dict[st
 		return {}
 	by_hash = {hash_of(system, object_type, external_id): external_id for external_id in external_ids}
 	rows = frappe.get_all(
-		DOCTYPE,
-		filters={"external_hash": ("in", list(by_hash))},
-		fields=[
-			"name",
-			"external_hash",
-			"external_id",
-			"document_type",
-			"document_name",
-			"state",
-			"fingerprint",
-			"request",
-			"generation",
-		],
+		DOCTYPE, filters={"external_hash": ("in", list(by_hash))}, fields=["external_hash", *_FIELDS]
 	)
 	return {by_hash[row.pop("external_hash")]: Reference(**row) for row in rows}
+
+
+def like(system: str, object_type: str, pattern: str) -> list[Reference]:
+	"""Return the bindings whose external id is LIKE a pattern, in whatever case."""
+	filters = {"system": system, "object_type": object_type, "external_id": ("like", pattern)}
+	return [Reference(**row) for row in frappe.get_all(DOCTYPE, filters=filters, fields=list(_FIELDS))]
 
 
 def live_document(system: str, object_type: str, external_id: str, doctype: str) -> str | None:

@@ -119,7 +119,7 @@ def take_id(
 	"""
 	mark = content_mark(kind, part, belongs_to)
 	if part.external_id is None:
-		return _next_id(work, kind, object_type, belongs_to, mark)
+		return _next_id(work, kind, object_type, belongs_to, mark, pointer)
 	try:
 		reference = references.reserve_again(
 			work.caller.name,
@@ -148,17 +148,15 @@ def content_mark(kind: str, part: Model, belongs_to: Document) -> str:
 	return digest(["v1", kind, belongs_to.doctype, belongs_to.name, content])
 
 
-def _next_id(work: Work, kind: str, object_type: str, belongs_to: Document, mark: str) -> Taken:
+def _next_id(work: Work, kind: str, object_type: str, belongs_to: Document, mark: str, pointer: str) -> Taken:
 	own = belongs_to.hub_external_id if belongs_to.hub_system == work.caller.name else None
 	stem = f"{(own or belongs_to.name)[: MAX_ID - 20]}/{kind}/"
-	number = 1 + frappe.db.count(
-		references.DOCTYPE,
-		{
-			"system": work.caller.name,
-			"object_type": object_type,
-			"external_id": ("like", literal(stem) + "%"),
-		},
-	)
+	taken = references.like(work.caller.name, object_type, literal(stem) + "%")
+	for reference in taken:
+		# Of an attempt that somebody's commit split: a part of its document may stand.
+		if reference.state == references.RESERVED and reference.request == work.request:
+			raise conflict(reference.external_id, reference, pointer)
+	number = len(taken) + 1
 	while True:
 		try:
 			external_id = f"{stem}{number}"
