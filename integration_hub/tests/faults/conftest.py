@@ -6,10 +6,6 @@ from integration_hub.tests.faults import actions
 from integration_hub.tests.faults.server import FaultServer
 
 
-def pytest_addoption(parser):
-	parser.addoption("--kills", type=int, help="how many workers test_random_kills kills (default 200)")
-
-
 @pytest.fixture(autouse=True)
 def _fresh(site):
 	site.refresh()

@@ -2,8 +2,9 @@
 
 A call carries `X-Fault: <action>@<point>`, with `*<times>` where it shall happen more than once: `kill@after-claim`,
 `deadlock@on-submit*3`. Points are functions of the product, wrapped in the worker process; `statement:<n>` is the n-th SQL
-statement from the claim on, `delay:<ms>` a moment after it. What fired is appended to the file HUB_FAULTS_LOG, so
-that a test can tell a survived fault from one that never came.
+statement from the claim on, `delay:<ms>` a moment after it. Each can be told by the step of a cycle it is in
+(`in-commit:fulfill`, `begin:refund`): before the first the step is `plan`, after the last `answer`. What fired is appended to
+the file HUB_FAULTS_LOG, so that a test can tell a survived fault from one that never came.
 """
 
 import os
@@ -25,9 +26,10 @@ class Fault:
 		self.action, _sep, self.point = what.partition("@")
 		self.left = int(times or 1)
 		self.statements = None
+		self.step = "plan"
 
 	def reach(self, point: str) -> None:
-		if point != self.point or not self.left:
+		if self.point not in (point, f"{point}:{self.step}") or not self.left:
 			return
 		self.left -= 1
 		note(self.header)
@@ -78,6 +80,7 @@ def install() -> None:
 	_wrap(
 		references, "bind", before="mid-work", when=lambda reference, doctype, name: doctype == "Sales Order"
 	)
+	_follow_steps(work, idempotency)
 	_wrap(idempotency, "finish", before="before-finish")
 	_wrap(transaction, "commit", before="before-commit", after="after-commit")
 	_wrap_final_commit(transaction, hub_sql)
@@ -104,6 +107,29 @@ def _wrap(
 		return result
 
 	setattr(module, name, wrapped)
+
+
+def _follow_steps(work, idempotency) -> None:
+	"""`begin` and `done`: before and after what a step does, within its transaction."""
+	do, finish = work._do, idempotency.finish
+
+	def do_step(job, step):
+		_enter(step.name)
+		reach("begin")
+		document = do(job, step)
+		reach("done")
+		return document
+
+	def finish_all(*args, **kwargs):
+		_enter("answer")
+		return finish(*args, **kwargs)
+
+	work._do, idempotency.finish = do_step, finish_all
+
+
+def _enter(step: str) -> None:
+	if fault := current():
+		fault.step = step
 
 
 def _wrap_final_commit(transaction, hub_sql) -> None:
@@ -155,19 +181,30 @@ def _count_statements() -> None:
 
 
 def _add_doc_events() -> None:
-	"""What an app of the customer would have in its hooks: code that runs when an order is submitted."""
+	"""What an app of the customer would have in its hooks: code that runs when a document is submitted."""
 	original = frappe.get_doc_hooks
-	handler = "integration_hub.tests.faults.points.on_submit"
+	here = "integration_hub.tests.faults.points"
 
 	def get_doc_hooks():
 		hooks = original()
-		handlers = hooks.setdefault("Sales Order", {}).setdefault("on_submit", [])
-		if handler not in handlers:
-			handlers.append(handler)
+		_add(hooks, "Sales Order", f"{here}.on_submit")
+		for doctype in ("Sales Order", "Delivery Note", "Sales Invoice", "Payment Entry"):
+			_add(hooks, doctype, f"{here}.in_step")
 		return hooks
 
 	frappe.get_doc_hooks = get_doc_hooks
 
 
+def _add(hooks: dict, doctype: str, handler: str) -> None:
+	handlers = hooks.setdefault(doctype, {}).setdefault("on_submit", [])
+	if handler not in handlers:
+		handlers.append(handler)
+
+
 def on_submit(doc, method=None) -> None:
 	reach("on-submit")
+
+
+def in_step(doc, method=None) -> None:
+	"""`work`: a document of a step is submitted, its ledgers are written."""
+	reach("work")

@@ -91,16 +91,25 @@ class FaultServer:
 class FaultyHttp(Http):
 	"""Calls to the fault server. Safe to use from several threads: it leaves the test's own transaction alone."""
 
-	def order(self, body: dict, fault: str | None = None, key: str | None = None) -> Answer | None:
-		"""Send one `orders.create`; DIED when the worker died under it."""
+	def call(self, verb: str, body: dict, fault: str | None = None, key: str | None = None) -> Answer | None:
+		"""Send one call; DIED when the worker died under it."""
 		headers = {HEADER: fault} if fault else {}
 		try:
-			return self.post("orders.create", body, key, **headers)
+			return self.post(verb, body, key, **headers)
 		except requests.ConnectionError:
 			return DIED
 
+	def order(self, body: dict, fault: str | None = None, key: str | None = None) -> Answer | None:
+		"""Send one `orders.create`."""
+		return self.call("orders.create", body, fault, key)
+
 	def until_answered(
-		self, body: dict, key: str | None = None, deadline: float = 30, first: Answer | None = DIED
+		self,
+		body: dict,
+		key: str | None = None,
+		deadline: float = 30,
+		first: Answer | None = DIED,
+		verb: str = "orders.create",
 	) -> Answer:
 		"""Send the same call again, as its Retry-After says, until it is answered for good.
 
@@ -108,11 +117,11 @@ class FaultyHttp(Http):
 			AssertionError: an answer that says "again" does not say when, or the deadline passed.
 		"""
 		ends = time.monotonic() + deadline
-		answer = first or self.order(body, key=key)
+		answer = first or self.call(verb, body, key=key)
 		while answer is DIED or (answer.status in (409, 503) and "Retry-After" in answer.headers):
 			assert time.monotonic() < ends, answer
 			time.sleep(0.25 if answer is DIED else min(0.5, int(answer.headers["Retry-After"])))
-			answer = self.order(body, key=key)
+			answer = self.call(verb, body, key=key)
 		return answer
 
 
