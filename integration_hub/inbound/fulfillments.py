@@ -7,10 +7,10 @@ from frappe.utils import flt
 from erpnext.selling.doctype.sales_order.sales_order import make_delivery_note
 
 from integration_hub.core.work import Work
-from integration_hub.documents.sales import DELIVERY, deliveries_of, sold
+from integration_hub.documents.sales import DELIVERY, INVOICE, deliveries_of, sold
 from integration_hub.inbound import selling, stock, warehouses
 from integration_hub.inbound.erpnext_errors import translated
-from integration_hub.inbound.lines import Nothing, Open, Wanted, wanted
+from integration_hub.inbound.lines import Nothing, Open, Wanted, sums, wanted
 from integration_hub.inbound.shares import Progress, amount_of, documents_before, take_share
 from integration_hub.schemas.sales import FulfillPart
 
@@ -27,7 +27,8 @@ def fulfill(work: Work, order: Document, part: FulfillPart, pointer: str = "") -
 	names = deliveries_of(order.name)
 	earlier = documents_before(DELIVERY, names) if names else []
 	rows = [row for row in order.items if not row.delivered_by_supplier]
-	open_of = {row.name: open_quantity(row) for row in rows}
+	credited = sums("Sales Invoice Item", "so_detail", rows, returns=True, parent=INVOICE)
+	open_of = {row.name: open_quantity(row, credited[row.name]) for row in rows}
 	nothing = Nothing(
 		_("Nothing of order {0} is left to deliver.").format(order.name),
 		selling.named(DELIVERY, [doc.name for doc in earlier]),
@@ -36,8 +37,8 @@ def fulfill(work: Work, order: Document, part: FulfillPart, pointer: str = "") -
 	selling.check_rights(work.caller, DELIVERY, part.submit)
 	with translated():
 		doc = make_delivery_note(order.name)
-	pointers = place_rows(work, doc, chosen, "so_detail")
-	_set_warehouses(work, doc, chosen, part, pointer)
+	placed = place_rows(doc, chosen, nothing)
+	_set_warehouses(work, doc, placed, part, pointer)
 	selling.set_posting(doc, part.posting_at, pointer)
 	with translated():
 		take_share(doc, order, earlier, _progress(rows, chosen, open_of, earlier))
@@ -50,27 +51,32 @@ def fulfill(work: Work, order: Document, part: FulfillPart, pointer: str = "") -
 	)
 	if part.submit:
 		selling.lock_bins(doc)
-		stock.check_outgoing(doc, pointers)
+		stock.check_outgoing(doc, [one.pointer for one in placed])
 	return selling.save(work, doc, taken, submit=part.submit)
 
 
-def open_quantity(row: Document) -> Open:
-	"""Return what may still be delivered of an order's row; what came back goes out again only when asked for."""
+def open_quantity(row: Document, credited: float) -> Open:
+	"""Return what may still be delivered of an order's row; what came back or was credited goes out only when asked for."""
 	most = flt(row.qty - flt(row.delivered_qty), 9)
-	return Open(most, max(0.0, flt(most - flt(row.returned_qty), 9)))
+	return Open(most, max(0.0, flt(most - max(flt(row.returned_qty), credited), 9)))
 
 
-def place_rows(work: Work, doc: Document, chosen: list[Wanted], link: str) -> list[str]:
+def place_rows(doc: Document, chosen: list[Wanted], nothing: Nothing) -> list[Wanted]:
 	"""Keep just the chosen rows of a mapped document, with their quantities, serial numbers and batches.
 
 	Returns:
-		the pointer of each row.
+		for each row of the document, whom it is for.
+
+	Raises:
+		StateConflict: ERPNext, which counts by amount what is billed, takes a row for done.
 	"""
-	mapped: dict[str, list[Document]] = {}
+	mapped: dict[str, list[list]] = {}
 	for row in doc.items:
-		mapped.setdefault(row.get(link), []).append(row)
-	doc.items, pointers = [], []
+		mapped.setdefault(row.so_detail, []).append([row, flt(row.qty)])
+	doc.items, placed = [], []
 	for one in chosen:
+		if one.row.name not in mapped:
+			raise nothing.error(one.pointer)
 		for row, quantity in _spread(mapped[one.row.name], one.quantity):
 			if row in doc.items:
 				# The same line again, for another batch or warehouse.
@@ -82,28 +88,33 @@ def place_rows(work: Work, doc: Document, chosen: list[Wanted], link: str) -> li
 			row.stock_qty = flt(quantity * flt(row.conversion_factor or 1), row.precision("stock_qty"))
 			if one.line is not None:
 				stock.set_serials_and_batch(row, one.line)
-			pointers.append(one.pointer)
-	return pointers
+			placed.append(one)
+	return placed
 
 
-def _spread(rows: list[Document], quantity: float) -> list[tuple[Document, float]]:
-	"""Return how much of a quantity each mapped row takes; a delivery may hold a line several times."""
+def _spread(rows: list[list], quantity: float) -> list[tuple[Document, float]]:
+	"""Return how much of a quantity each mapped row takes; a delivery may hold a line several times.
+
+	Args:
+		rows: [row, what is left of it]; what is taken is subtracted.
+	"""
 	if len(rows) == 1:
-		return [(rows[0], quantity)]
+		return [(rows[0][0], quantity)]
 	taken = []
-	for row in rows:
-		part = min(flt(row.qty), quantity)
+	for pair in rows:
+		part = min(pair[1], quantity)
 		if part > 0:
-			taken.append((row, part))
+			taken.append((pair[0], part))
+			pair[1] = flt(pair[1] - part, 9)
 			quantity = flt(quantity - part, 9)
 	return taken
 
 
-def _set_warehouses(work: Work, doc: Document, chosen: list[Wanted], part: FulfillPart, pointer: str) -> None:
+def _set_warehouses(work: Work, doc: Document, placed: list[Wanted], part: FulfillPart, pointer: str) -> None:
 	everywhere = (
 		warehouses.resolve(work.caller, part.warehouse, f"{pointer}/warehouse") if part.warehouse else None
 	)
-	for row, one in zip(doc.items, chosen, strict=True):
+	for row, one in zip(doc.items, placed, strict=True):
 		own = one.line.warehouse if one.line else None
 		if own:
 			row.warehouse = warehouses.resolve(work.caller, own, f"{one.pointer}/warehouse")

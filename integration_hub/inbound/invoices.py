@@ -44,17 +44,22 @@ def bill(
 	with translated():
 		doc = invoice_delivery(delivery.name) if delivery else invoice_order(order.name)
 	doc.update_stock = int(part.update_stock)
-	pointers = fulfillments.place_rows(work, doc, chosen, "so_detail")
-	_set_warehouses(work, doc, chosen)
+	placed = fulfillments.place_rows(doc, chosen, nothing)
+	_set_warehouses(work, doc, placed)
 	selling.set_posting(doc, part.posting_at, pointer)
 	_set_terms(doc, part, pointer)
 	# Money paid in advance for this very order; other credit of the customer stays what it is.
-	doc.allocate_advances_automatically = doc.only_include_allocated_payments = int(flt(order.advance_paid) > 0)
+	doc.allocate_advances_automatically = doc.only_include_allocated_payments = int(
+		flt(order.advance_paid) > 0
+	)
 	with translated():
 		take_share(doc, order, earlier, _progress(order, chosen, earlier))
+		if doc.allocate_advances_automatically:
+			# ERPNext allocates after it has added up; saved in one pass, the sum would stay 0.
+			doc.set_advances()
 	if part.submit and doc.update_stock:
 		selling.lock_bins(doc)
-		stock.check_outgoing(doc, pointers)
+		stock.check_outgoing(doc, [one.pointer for one in placed])
 	return selling.save(work, doc, taken, submit=part.submit)
 
 
@@ -68,7 +73,7 @@ def _open_quantities(order: Document, part: InvoicePart, delivery: Document | No
 		# What came back before it was billed is not billed by itself.
 		default = most - max(0.0, flt(row.returned_qty) - credited[row.name])
 		if part.update_stock and _is_stock(row):
-			undelivered = fulfillments.open_quantity(row)
+			undelivered = fulfillments.open_quantity(row, credited[row.name])
 			most, default = min(most, undelivered.most), min(default, undelivered.default)
 		found[row.name] = Open(most, max(0.0, flt(default, 9)))
 	return _within_delivery(found, delivery) if delivery else found
@@ -92,8 +97,8 @@ def _within_delivery(open_of: dict[str, Open], delivery: Document) -> dict[str, 
 	}
 
 
-def _set_warehouses(work: Work, doc: Document, chosen: list[Wanted]) -> None:
-	for row, one in zip(doc.items, chosen, strict=True):
+def _set_warehouses(work: Work, doc: Document, placed: list[Wanted]) -> None:
+	for row, one in zip(doc.items, placed, strict=True):
 		if one.line and one.line.warehouse:
 			row.warehouse = warehouses.resolve(work.caller, one.line.warehouse, f"{one.pointer}/warehouse")
 

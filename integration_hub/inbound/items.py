@@ -33,17 +33,20 @@ ITEM_FIELDS = [
 ]
 
 
-def resolve(work: Work, lines: list[OrderLine]) -> list[frappe._dict]:
+def resolve(work: Work, lines: list[OrderLine], pointers: list[str]) -> list[frappe._dict]:
 	"""Return the Item (fields of ITEM_FIELDS) of each line.
+
+	Args:
+		pointers: where each line stands in the call.
 
 	Raises:
 		UnknownItem, ItemAmbiguous, ItemDisabled, ItemNotSellable: for the first line at fault.
 	"""
 	names = _Names(work.caller.name, lines)
-	wanted = [_pick(work, line, names, index) for index, line in enumerate(lines)]
+	wanted = [_pick(work, line, names, at) for line, at in zip(lines, pointers, strict=True)]
 	items = names.items | _read(set(wanted) - set(names.items))
-	for index, name in enumerate(wanted):
-		_check(items[name], f"/lines/{index}", lines[index])
+	for name, pointer, line in zip(wanted, pointers, lines, strict=True):
+		_check(items[name], pointer, line)
 	return [items[name] for name in wanted]
 
 
@@ -97,17 +100,15 @@ def _read(names: set[str]) -> dict[str, frappe._dict]:
 	return {row.name: row for row in rows if row.name in names}
 
 
-def _pick(work: Work, line: OrderLine, names: _Names, index: int) -> str:
+def _pick(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 	found = names.of(line)
 	if len(set(found.values())) > 1:
 		listed = ", ".join(f"{identifier} → {name}" for identifier, name in found.items())
-		raise ItemAmbiguous(
-			_("The identifiers name different items: {0}.").format(listed), pointer=f"/lines/{index}"
-		)
-	return next(iter(found.values()), None) or _unknown(work, line, names, index)
+		raise ItemAmbiguous(_("The identifiers name different items: {0}.").format(listed), pointer=pointer)
+	return next(iter(found.values()), None) or _unknown(work, line, names, pointer)
 
 
-def _unknown(work: Work, line: OrderLine, names: _Names, index: int) -> str:
+def _unknown(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 	policy = work.caller.system.unknown_item_policy
 	if policy == "Use Fallback":
 		return work.caller.system.fallback_item
@@ -118,7 +119,7 @@ def _unknown(work: Work, line: OrderLine, names: _Names, index: int) -> str:
 		_("No item has the {0} {1}. Create the item, or bind the id to it by an External Reference.").format(
 			identifier, getattr(line, identifier)
 		),
-		pointer=f"/lines/{index}/{identifier}",
+		pointer=f"{pointer}/{identifier}",
 	)
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import frappe
 from frappe import _
+from frappe.contacts.doctype.address.address import render_address
 from frappe.model.document import Document
 from frappe.utils import flt
 
@@ -19,8 +20,12 @@ from integration_hub.inbound import addresses, items, orders, selling, totals
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.money import check_decimals
 from integration_hub.inbound.times import site_date
-from integration_hub.schemas.orders import OrderEnvelope, OrderLine, OrderLineUpdate, OrderUpdate
+from integration_hub.schemas.orders import Address, OrderEnvelope, OrderLine, OrderLineUpdate, OrderUpdate
 
+_ADDRESSES = {
+	"billing": ("customer_address", "address_display"),
+	"shipping": ("shipping_address_name", "shipping_address"),
+}
 _ITEM_FIELDS = ("sku", "item_code", "barcode", "item_external_id")
 
 
@@ -68,14 +73,16 @@ def _change_head(work: Work, order: Document, change: OrderUpdate) -> None:
 		order.delivery_date = day
 		for row in order.items:
 			row.delivery_date = day
-	for kind, fieldname in (("billing", "customer_address"), ("shipping", "shipping_address_name")):
+	for kind, (fieldname, display) in _ADDRESSES.items():
 		if address := getattr(change, f"{kind}_address"):
-			_change_address(work, order, address, kind, fieldname)
+			_change_address(work, order, address, kind, fieldname, display)
 	if said & {"order_number", "note", "deliver_by", "billing_address", "shipping_address"}:
 		order.save()
 
 
-def _change_address(work: Work, order: Document, address, kind: str, fieldname: str) -> None:
+def _change_address(
+	work: Work, order: Document, address: Address, kind: str, fieldname: str, display: str
+) -> None:
 	if order.docstatus == 1 and not order.meta.get_field(fieldname).allow_on_submit:
 		raise StateConflict(
 			_(
@@ -84,7 +91,10 @@ def _change_address(work: Work, order: Document, address, kind: str, fieldname: 
 			pointer=f"/{kind}_address",
 			details={"documents": selling.named(ORDER, [order.name])},
 		)
-	order.set(fieldname, addresses.resolve(work, order.customer, address, kind.title(), f"/{kind}_address"))
+	name = addresses.resolve(work, order.customer, address, kind.title(), f"/{kind}_address")
+	order.set(fieldname, name)
+	# A submitted order is not validated again, which would write it out.
+	order.set(display, render_address(name, check_permissions=False))
 
 
 def _change_lines(work: Work, order: Document, lines: list[OrderLineUpdate]) -> Document:
@@ -124,7 +134,7 @@ def _new_line(line: OrderLineUpdate, pointer: str) -> OrderLine:
 			).format(line.external_id),
 			pointer=f"{pointer}/external_id",
 		)
-	return OrderLine.model_validate(line.model_dump(exclude_unset=True, exclude={"remove"}))
+	return OrderLine.model_validate(line.model_dump(mode="json", exclude_unset=True, exclude={"remove"}))
 
 
 def _check_removable(order: Document, row: Document, pointer: str) -> None:
@@ -220,7 +230,6 @@ def _save_draft(work: Work, order: Document, added: list, removed: set[str]) -> 
 
 def _save_submitted(work: Work, order: Document, added: list, removed: set[str]) -> Document:
 	"""Change the lines as ERPNext's own "Update Items" does, with the books' checks that belong to it."""
-	_check_advances(order, removed)
 	wanted = [row for row in order.items if row.name not in removed]
 	selling.lock_bins(order)
 	by_warehouse: dict[str | None, list] = {}
@@ -235,6 +244,7 @@ def _save_submitted(work: Work, order: Document, added: list, removed: set[str])
 		}
 	)
 	orders.add_lines(work, new, [line for line, _at in added], [at for _line, at in added])
+	_check_advances(order, [*wanted, *new.items])
 	for row in new.items:
 		by_warehouse.setdefault(row.warehouse, []).append(row)
 	known = [_as_erpnext_wants(row, row.name) for row in wanted]
@@ -272,13 +282,13 @@ def _as_erpnext_wants(row: Document, name: str | None) -> dict:
 	}
 
 
-def _check_advances(order: Document, removed: set[str]) -> None:
+def _check_advances(order: Document, rows: list[Document]) -> None:
 	if not flt(order.advance_paid):
 		return
 	changed = frappe.copy_doc(order)
-	changed.items = [
-		row for row, old in zip(changed.items, order.items, strict=True) if old.name not in removed
-	]
+	changed.items = []
+	for row in rows:
+		changed.append("items", row.as_dict(no_default_fields=True))
 	changed.run_method("calculate_taxes_and_totals")
 	in_party_currency = order.party_account_currency in (None, "", order.currency)
 	total = changed.grand_total if in_party_currency else changed.base_grand_total

@@ -210,7 +210,7 @@ def _set_addresses(work: Work, doc: Document, order: Order, customer: str) -> No
 
 def add_lines(work: Work, doc: Document, lines: list[OrderLine], pointers: list[str]) -> None:
 	"""Add lines to an order, each with the pointer to where it stands in the call."""
-	for line, item, pointer in zip(lines, items.resolve(work, lines), pointers, strict=True):
+	for line, item, pointer in zip(lines, items.resolve(work, lines, pointers), pointers, strict=True):
 		row = doc.append("items", _line(work, doc, line, item, pointer))
 		items.check_whole(row.uom, line.quantity, f"{pointer}/quantity")
 		check_amount(line.quantity * line.unit_price * Decimal(str(doc.conversion_rate)), pointer)

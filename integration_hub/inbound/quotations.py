@@ -1,5 +1,7 @@
 """An order that comes from a quotation: all of it at its prices, or lines that are linked to its lines."""
 
+from datetime import date
+
 import frappe
 from frappe import _
 from frappe.model.document import Document
@@ -42,6 +44,8 @@ def mapped(quotation: Document, system: Document) -> Document:
 	"""
 	customer(quotation)
 	_check_state(quotation, system.company)
+	# ERPNext's mapper looks at the day, too, and says so in words only.
+	_check_valid(quotation, getdate())
 	with translated():
 		doc = make_sales_order(quotation.name)
 	# ERPNext's mapper switches permissions off.
@@ -98,12 +102,14 @@ def find(work: Work, target: Target) -> Document:
 def check(quotation: Document, doc: Document) -> None:
 	"""Raise QuotationNotUsable unless the quotation may become this order."""
 	_check_state(quotation, doc.company)
-	problem = None
 	if quotation.quotation_to == "Customer" and quotation.party_name != doc.customer:
-		problem = _("it was made for {0}").format(quotation.party_name)
-	elif quotation.valid_till and getdate(quotation.valid_till) < getdate(doc.transaction_date):
-		problem = _("it was valid until {0}").format(quotation.valid_till)
-	_refuse(quotation, problem)
+		_refuse(quotation, _("it was made for {0}").format(quotation.party_name))
+	_check_valid(quotation, getdate(doc.transaction_date))
+
+
+def _check_valid(quotation: Document, day: date) -> None:
+	if quotation.valid_till and getdate(quotation.valid_till) < day:
+		_refuse(quotation, _("it was valid until {0}").format(quotation.valid_till))
 
 
 def _check_state(quotation: Document, company: str) -> None:
