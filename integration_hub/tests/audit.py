@@ -49,11 +49,14 @@ def faults_of(order: str) -> list[str]:
 
 
 def unbalanced(vouchers: list[str]) -> list[str]:
-	"""Debit = credit of each voucher, in the company's currency and in the transaction's."""
+	"""Debit = credit of each voucher, in the company's currency and in the transaction's.
+
+	A journal for exchange gain or loss books what exists in the company's currency only.
+	"""
 	rows = frappe.db.sql(
 		"""SELECT voucher_no, sum(debit) - sum(credit) company,
 			sum(debit_in_transaction_currency) - sum(credit_in_transaction_currency) transaction,
-			count(DISTINCT transaction_currency) currencies, count(*) entries
+			count(DISTINCT transaction_currency) currencies, count(*) entries, voucher_type
 		FROM `tabGL Entry` WHERE voucher_no IN %s AND is_cancelled = 0 GROUP BY voucher_type, voucher_no""",
 		(vouchers or [""],),
 		as_dict=True,
@@ -63,7 +66,7 @@ def unbalanced(vouchers: list[str]) -> list[str]:
 	return found + [
 		f"{row.voucher_no}: in transaction currency debit - credit is {row.transaction}"
 		for row in rows
-		if row.currencies == 1 and abs(row.transaction) > CENT * row.entries
+		if row.voucher_type != JOURNAL and row.currencies == 1 and abs(row.transaction) > CENT * row.entries
 	]
 
 
@@ -172,7 +175,7 @@ def wrong_order(order: str) -> list[str]:
 	if doc.docstatus != 1:
 		return []
 	found = []
-	delivered, returned, billed = _rows_of(doc)
+	delivered, returned, billed, bills = _rows_of(doc)
 	for row in doc.items:
 		for field, is_now in (
 			("delivered_qty", delivered),
@@ -185,7 +188,8 @@ def wrong_order(order: str) -> list[str]:
 				)
 		if not -1e-6 <= delivered[row.name] <= row.qty + 1e-6:
 			found.append(f"{order} row {row.idx}: {delivered[row.name]} of {row.qty} delivered")
-		if abs(billed[row.name]) > abs(row.amount) + CENT:
+		# Each invoice rounds its part of the line.
+		if abs(billed[row.name]) > abs(row.amount) + CENT * bills[row.name]:
 			found.append(f"{order} row {row.idx}: {billed[row.name]} of {row.amount} billed")
 	for field, parts in (
 		("per_delivered", [(delivered[row.name], row.qty) for row in doc.items]),
@@ -199,14 +203,14 @@ def wrong_order(order: str) -> list[str]:
 	return found
 
 
-def _rows_of(doc) -> tuple[dict, dict, dict]:
-	"""Return delivered and returned quantity and billed amount by row of an order.
+def _rows_of(doc) -> tuple[dict, dict, dict, dict]:
+	"""Return delivered and returned quantity, billed amount and number of bills by row of an order.
 
 	What came back is delivered no more; what was credited stays billed unless the credit note says otherwise.
 	"""
-	delivered, returned, billed = defaultdict(float), defaultdict(float), defaultdict(float)
+	delivered, returned, billed, bills = (defaultdict(float) for _ in range(4))
 	rows = frappe.db.sql(
-		"""SELECT row.so_detail, row.qty, 0 amount, note.is_return, 1 moves, 1 bills FROM `tabDelivery Note Item` row
+		"""SELECT row.so_detail, row.qty, NULL amount, note.is_return, 1 moves, 1 bills FROM `tabDelivery Note Item` row
 			JOIN `tabDelivery Note` note ON note.name = row.parent WHERE row.so_detail IN %(rows)s AND note.docstatus = 1
 		UNION ALL
 		SELECT row.so_detail, row.qty, row.amount, bill.is_return, bill.update_stock moves,
@@ -219,8 +223,9 @@ def _rows_of(doc) -> tuple[dict, dict, dict]:
 	for row in rows:
 		delivered[row.so_detail] += row.qty if row.moves else 0
 		returned[row.so_detail] -= row.qty if row.moves and row.is_return else 0
-		billed[row.so_detail] += row.amount if row.bills else 0
-	return delivered, returned, billed
+		billed[row.so_detail] += (row.amount or 0) if row.bills else 0
+		bills[row.so_detail] += row.amount is not None
+	return delivered, returned, billed, bills
 
 
 def _percent(parts: list[tuple[float, float]]) -> float:

@@ -15,6 +15,10 @@ METHODS = {"USD": ("Cash", "Card"), "EUR": ("Cash", "Euro")}
 RATE = "1.0875"
 
 
+def money(value: float) -> Decimal:
+	return Decimal(str(value)).quantize(CENT)
+
+
 @dataclass(frozen=True)
 class Shelf:
 	"""What one client of the test sells, and to whom; nobody else does, so that its ledgers have one history.
@@ -106,9 +110,8 @@ class Maker:
 		dice = self.dice
 		items = [*self.shelf.goods, self.shelf.loose, self.shelf.service]
 		chosen = [dice.choice(items[:-1]), *dice.sample(items, dice.randint(0, 3))]
-		lines = [self._line(str(index), item) for index, item in enumerate(chosen, 1)]
 		# An order of nothing but gifts asks for no money.
-		lines[0]["unit_price"] = self._price(at_least=3)
+		lines = [self._line(str(index), item, gift=index > 1) for index, item in enumerate(chosen, 1)]
 		currency = dice.choice(["USD", "USD", "EUR"])
 		customer = (
 			dice.choice([self.shelf.dollars, self.shelf.euros]) if currency == "EUR" else self.shelf.dollars
@@ -137,14 +140,14 @@ class Maker:
 		]
 		return Cart(number, body, counted, self.shelf)
 
-	def _line(self, line_id: str, item: str) -> dict:
+	def _line(self, line_id: str, item: str, gift: bool) -> dict:
 		dice = self.dice
 		loose = item == self.shelf.loose
 		line = {
 			"external_id": line_id,
 			"item_code": item,
 			"quantity": str(Decimal(dice.randint(100, 5000)) / 1000) if loose else dice.randint(1, 7),
-			"unit_price": "0" if dice.random() < 0.05 else self._price(),
+			"unit_price": "0" if gift and dice.random() < 0.07 else self._price(at_least=1),
 		}
 		kind = dice.random()
 		if kind < 0.15:
@@ -229,7 +232,9 @@ class Player:
 	def at_once(self) -> None:
 		"""Several parcels, invoices, payments and refunds in one call."""
 		cart, dice = self.cart, self.dice
-		first = [{"external_id": line.id, "quantity": self._some(line, line.quantity)} for line in cart.lines]
+		first = [
+			{"external_id": line.id, "quantity": self._billable(line, line.quantity)} for line in cart.lines
+		]
 		mode = dice.choice(["atomic", "staged"])
 		method = dice.choice(METHODS[cart.currency])
 		body = {
@@ -297,7 +302,7 @@ class Player:
 	def _bill(self) -> None:
 		moves = self.dice.random() < 0.2
 		open_of = (lambda line: min(line.to_bill, line.to_deliver)) if moves else (lambda line: line.to_bill)
-		lines = self._choose(open_of, lambda line: line.stock or not moves)
+		lines = self._choose(open_of, lambda line: self._may_bill(line, moves), self._billable)
 		if not lines:
 			return
 		if self._step("invoice", {**self._lines(lines), **({"update_stock": True} if moves else {})}):
@@ -307,8 +312,8 @@ class Player:
 
 	def _pay(self) -> None:
 		totals = self._status()["totals"]
-		open_amount = Decimal(str(totals["outstanding"])) + Decimal(
-			str(max(0, totals["ordered"] - totals["billed"]))
+		open_amount = money(totals["outstanding"]) + max(
+			Decimal(0), money(totals["ordered"] - totals["billed"])
 		)
 		if open_amount <= CENT:
 			return
@@ -346,7 +351,7 @@ class Player:
 
 	def _credit(self) -> None:
 		totals = self._status()["totals"]
-		left = Decimal(str(totals["billed"])) - Decimal(str(totals["credited"]))
+		left = money(totals["billed"] - totals["credited"])
 		if left > CENT:
 			amount = max(CENT, (left * self.dice.randint(1, 100) / 100).quantize(CENT))
 			self._give_back({"amount": str(amount)})
@@ -367,11 +372,24 @@ class Player:
 		else:
 			self._fault(f"orders.cancel: {answer}")
 
-	def _choose(self, open_of, fits=lambda line: True) -> list[tuple[Line, Decimal]]:
+	def _choose(self, open_of, fits=lambda line: True, some=None) -> list[tuple[Line, Decimal]]:
 		"""Return some of the lines of which something is open, each with some of it or all."""
+		some = some or self._some
 		found = [line for line in self.cart.lines if open_of(line) > 0 and fits(line)]
 		chosen = self.dice.sample(found, self.dice.randint(1, len(found))) if found else []
-		return [(line, Decimal(self._some(line, open_of(line)))) for line in chosen]
+		return [(line, Decimal(some(line, open_of(line)))) for line in chosen]
+
+	@staticmethod
+	def _may_bill(line: Line, moves: bool) -> bool:
+		"""What is sold by weight is billed once, for all of it (see `_billable`); services move no stock."""
+		return (line.whole or not line.billed) and (line.stock or not moves)
+
+	def _billable(self, line: Line, most: Decimal) -> str:
+		"""Return some of a quantity to bill.
+
+		Parts of a weight, each rounded to the cent, can come to a cent more than the line, and ERPNext refuses the last one.
+		"""
+		return self._some(line, most) if line.whole else str(most)
 
 	def _some(self, line: Line, most: Decimal) -> str:
 		if self.dice.random() < 0.4:

@@ -89,6 +89,13 @@ def shelves(factory, masters, customers):
 
 
 @pytest.fixture(scope="module")
+def mixed_currencies(site):
+	"""ERPNext lets a customer's first invoice be in another currency than the receivable account only by a setting."""
+	with site.settings("Accounts Settings", allow_multi_currency_invoices_against_single_party_account=1):
+		yield
+
+
+@pytest.fixture(scope="module")
 def stored_rate(factory):
 	"""A client of Frappe's own API needs a stored rate to pay in another currency; other tests need that there is none."""
 	rate = factory.make(
@@ -107,7 +114,9 @@ def stored_rate(factory):
 
 
 @pytest.fixture(scope="module")
-def played(site, stack, shop, shelves, accounts, factory, masters, stored_rate, request) -> list[Cart]:
+def played(
+	site, stack, shop, shelves, accounts, factory, masters, stored_rate, mixed_currencies, request
+) -> list[Cart]:
 	"""All carts, played: each third straight and by hand as well, the others anyhow."""
 	with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
 		print(f"\n{CARTS} random carts: HUB_CARTS_SEED={SEED}")
@@ -150,6 +159,9 @@ def by_hand(cart: Cart, twin: Shelf, http: Http, accounts: dict, company: str, m
 
 	def call(http_method: str, path: str, body: dict | None) -> dict:
 		answer = http.send(http_method, path, body)
+		if answer.status == 500 and b"QueryDeadlockError" in answer.content:
+			# Two clients of ERPNext's own API at once: it undoes one of them, and whoever calls has to call again.
+			answer = http.send(http_method, path, body)
 		assert answer.status == 200, f"{http_method} {path}: {answer}"
 		return answer.body
 
@@ -296,7 +308,9 @@ def ledgers(documents: dict[str, str]) -> dict[str, list[dict]]:
 			else {"voucher_no": ("in", list(documents.values())), "delinked": 0},
 			fields=["*"],
 		)
-		plain = [{key: said(value, roles) for key, value in row.items() if key not in OWN} for row in rows]
+		plain = [
+			{key: said(key, value, roles) for key, value in row.items() if key not in OWN} for row in rows
+		]
 		found[ledger] = sorted(plain, key=lambda row: json.dumps(row, default=str, sort_keys=True))
 	return found
 
@@ -314,11 +328,19 @@ def names_by_role(documents: dict[str, str]) -> dict[str, str]:
 	return roles
 
 
-def said(value, roles: dict[str, str]):
+# What ERPNext, by hand, leaves unrounded where the bank's currency is not the invoice's.
+UNROUNDED = {"received_amount", "debit_in_account_currency"}
+
+
+def said(key: str, value, roles: dict[str, str]):
+	"""Return a value as any two documents with the same content have it."""
+	if key in UNROUNDED:
+		return round(value, 2)
+	if key == "item_tax_rate":
+		# ERPNext writes null and 0 for the same.
+		return {account: rate or 0 for account, rate in json.loads(value or "{}").items()}
 	if not isinstance(value, str):
 		return value
-	if value in roles:
-		return roles[value]
 	for name, role in roles.items():
 		value = value.replace(name, role)
 	return value
@@ -369,14 +391,9 @@ def pictures(documents: dict[str, str]) -> dict[str, list[dict]]:
 			values = row.as_dict(no_default_fields=False)
 			found.setdefault(f"{doctype}: {row.doctype}", []).append(
 				{
-					key: rates(value) if key == "item_tax_rate" else said(value, roles)
+					key: said(key, value, roles)
 					for key, value in values.items()
 					if key not in OWN | HUBS and not isinstance(value, list)
 				}
 			)
 	return found
-
-
-def rates(text: str | None) -> dict[str, float]:
-	"""Return the rates of a line by account: ERPNext writes null and 0 for the same."""
-	return {account: rate or 0 for account, rate in json.loads(text or "{}").items()}
