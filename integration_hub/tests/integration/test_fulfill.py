@@ -286,6 +286,34 @@ def test_items_that_are_not_kept_in_stock(hub, factory, site):
 	assert order_of(sold).status == "To Bill"
 
 
+def test_what_the_supplier_delivers_is_not_ours_to_deliver(hub, masters, trade, factory):
+	item, theirs = trade.goods(), factory.item()
+	supplier = factory.make("Supplier", supplier_name=unique("HT Supplier"), supplier_group="Services").name
+	row = {"qty": 1, "rate": 10, "warehouse": masters.warehouse}
+	order = factory.make(
+		"Sales Order",
+		submit=True,
+		customer=f.CUSTOMER,
+		company=factory.company,
+		delivery_date=nowdate(),
+		items=[
+			{**row, "item_code": item},
+			{**row, "item_code": theirs, "delivered_by_supplier": 1, "supplier": supplier},
+		],
+	)
+
+	def deliver(**values):
+		return hub.post("sales.fulfill", {"order": {"name": order.name}, **values}, key=unique("K"))
+
+	refused(lambda: deliver(lines=[{"item_code": theirs}]), 422, "unknown_line", ["/lines/0/item_code"])
+	answer = deliver()
+	assert answer.status == 201, answer
+	[part] = answer.message["fulfillments"]
+	assert [line["item_code"] for line in part["lines"]] == [item]
+	problem = refused(deliver, 409, "state_conflict", [""])
+	assert problem["documents"] == [{"doctype": "Delivery Note", "name": part["name"]}]
+
+
 def test_parcels_share_what_the_order_adds(hub, trade):
 	"""Shipping, a tax sent as an amount and a discount: each parcel takes its share, all of them the whole, to the cent."""
 	sold = bought(

@@ -111,6 +111,16 @@ def test_a_discount(hub, discount, rate):
 	assert rows_of(changed(hub, sold, **one(unit_price=20))) == [("1", f.ITEM, 2, 20, 40)]
 
 
+@pytest.mark.parametrize("submit", [True, False])
+def test_what_a_line_is_called(hub, submit):
+	sold = bought(hub, {}, {"quantity": 2}, submit=submit)
+	doc = changed(hub, sold, **one("2", name="Blue, large"))
+	assert [(row.item_name, row.description) for row in doc.items] == [
+		(f.ITEM, f.ITEM),
+		("Blue, large", "Blue, large"),
+	]
+
+
 def test_a_line_is_added(hub, masters, trade, factory):
 	first, boxed = trade.goods(), trade.goods(uoms=[{"uom": "Box", "conversion_factor": 12}])
 	other = factory.warehouse()
