@@ -137,6 +137,29 @@ def set_status(doc: Document) -> None:
 	frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
 
 
+def note_advance_given_back(order: Document, entry: Document, amount: float) -> None:
+	"""Note on an order that an entry, set against its advances, pays back part of them, and count them anew.
+
+	v16 counts what the advances' own rows say; the note is delinked there, and just tells which payment belongs to which
+	order. v15 knows no such mark: it counts every note, and nothing else takes an advance off an order.
+	"""
+	frappe.get_doc(
+		{
+			"doctype": "Advance Payment Ledger Entry",
+			"company": order.company,
+			"voucher_type": entry.doctype,
+			"voucher_no": entry.name,
+			"against_voucher_type": order.doctype,
+			"against_voucher_no": order.name,
+			"amount": -amount,
+			"currency": entry.paid_to_account_currency,
+			"event": "Adjustment",
+			"delinked": 1,
+		}
+	).db_insert()
+	frappe.get_doc(order.doctype, order.name).set_total_advance_paid()
+
+
 def remember_currency(doc: Document, name: str) -> None:
 	"""Tell Frappe's request-local cache the currency of a new document's rows.
 

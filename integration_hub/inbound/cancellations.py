@@ -17,6 +17,7 @@ from integration_hub.documents.sales import (
 	deliveries_of,
 	invoices_of,
 	payments_of,
+	set_against,
 )
 from integration_hub.exceptions import StateConflict
 from integration_hub.inbound import orders, selling
@@ -55,10 +56,28 @@ def _following(order: str) -> list[tuple[str, str]]:
 	"""Return what stands in the way of cancelling an order, in the order to undo it: the latest first, money before all."""
 	invoices = _standing(INVOICE, invoices_of(order))
 	return [
-		*_reversed(PAYMENT, _standing(PAYMENT, payments_of(order, invoices))),
+		*_payments(payments_of(order, invoices)),
 		*_reversed(INVOICE, invoices),
 		*_reversed(DELIVERY, _standing(DELIVERY, deliveries_of(order))),
 	]
+
+
+def _payments(names: list[str]) -> list[tuple[str, str]]:
+	"""Return payments, and what was paid back of them: that after all it is set against."""
+	standing = _standing(PAYMENT, names)
+	back = _standing(PAYMENT, _paid_back(standing))
+	received = _standing(PAYMENT, [*standing, *set_against(back)])
+	return [*_reversed(PAYMENT, [name for name in received if name not in back]), *_reversed(PAYMENT, back)]
+
+
+def _paid_back(payments: list[str]) -> list[str]:
+	"""Return the Payment Entries that payments are set against."""
+	return frappe.get_all(
+		"Payment Entry Reference",
+		filters={"parent": ("in", payments), "reference_doctype": PAYMENT},
+		pluck="reference_name",
+		distinct=True,
+	)
 
 
 def _standing(doctype: str, names: list[str]) -> list[str]:
@@ -93,7 +112,7 @@ def _undo(work: Work, order: Document, doctype: str, name: str) -> dict:
 def _check_alone(order: Document, doc: Document) -> None:
 	"""Raise StateConflict when a document also belongs to something else, which must not be undone by the way."""
 	if doc.doctype == PAYMENT:
-		own = {order.name, *invoices_of(order.name)}
+		own = {order.name, *invoices_of(order.name), *_paid_back([doc.name])}
 		others = {
 			(row.reference_doctype, row.reference_name)
 			for row in doc.references

@@ -7,11 +7,18 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import flt
 
+from erpnext.accounts.doctype.payment_reconciliation.payment_reconciliation import reconcile_dr_cr_note
 from erpnext.controllers.sales_and_purchase_return import make_return_doc
 
 from integration_hub.core.work import Work
 from integration_hub.documents.sales import INVOICE
-from integration_hub.exceptions import AmountExceedsOpen, ChargeNotMapped, HubError, InternalError
+from integration_hub.exceptions import (
+	AmountExceedsOpen,
+	ChargeNotMapped,
+	HubError,
+	InternalError,
+	StateConflict,
+)
 from integration_hub.inbound import selling
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.lines import sums
@@ -61,31 +68,75 @@ def credit_lines(
 	Raises:
 		AmountExceedsOpen, ChargeNotMapped
 	"""
-	everything = part.lines is None and part.charges is None
 	charges = list(part.charges or [])
-	made, left = [], part.amount
 	by_name = {doc.name: doc for doc in invoices}
 	if charges and not plan:
 		plan = {(invoices[0].name, False): []}
+	made = []
 	for index, ((name, moves), rows) in enumerate(plan.items()):
-		invoice = by_name[name]
+		invoice, limit = by_name[name], left_to_credit(by_name[name])
+		if limit <= 0 and part.amount is None and not charges:
+			# All its money is given back already, by amount.
+			continue
 		selling.check_rights(work.caller, INVOICE)
 		with translated():
 			doc = make_return_doc(INVOICE, name)
 		keep_rows(work, doc, rows, "sales_invoice_item")
 		doc.update_stock = int(moves)
-		_set_fixed_amounts(work, doc, invoice, rows, charges if index == 0 else [], everything, pointer)
-		if not doc.items:
-			_stand_in(doc, invoice)
-		_prepare(doc, invoice, part, pointer)
-		limit = left_to_credit(invoice)
-		worth = abs(flt(doc.grand_total, doc.precision("grand_total")))
-		wanted = min(worth, limit) if left is None else _wanted(doc, left, worth, limit, len(plan), pointer)
-		if wanted < worth:
-			_reduce(doc, wanted)
-		_set_outstanding(doc, invoice, part)
-		made.append(selling.save(work, doc, Taken(taken.external_id)))
+		_value(work, doc, invoice, rows, charges if index == 0 else [], part, limit, len(plan), pointer)
+		made.append(_save(work, doc, invoice, taken))
 	return made
+
+
+def _value(
+	work: Work,
+	doc: Document,
+	invoice: Document,
+	rows: list[Row],
+	charges: list[RefundCharge],
+	part: RefundPart,
+	limit: float,
+	notes: int,
+	pointer: str,
+) -> None:
+	"""Let a credit note come to what its lines are worth, to an amount asked for, or to all that is left."""
+	everything = part.lines is None and part.charges is None
+	earlier = credit_notes_of(invoice.name)
+	_set_fixed_amounts(work, doc, invoice, rows, charges, everything, pointer)
+	if not doc.items:
+		_stand_in(doc, invoice)
+	_prepare(doc, invoice, part, pointer)
+	if everything and earlier and part.amount is None and _reached(invoice, rows) == 1:
+		# What was kept of an earlier refund, for the restocking, stays kept; cents that rounding left do not.
+		cents = len(earlier) * (len(invoice.taxes) + 1) / 100
+		if limit + doc.grand_total <= cents:
+			_settle(doc, invoice, earlier)
+	worth = abs(flt(doc.grand_total, doc.precision("grand_total")))
+	wanted = min(worth, limit)
+	if part.amount is not None:
+		wanted = _wanted(doc, part.amount, worth, limit, notes, pointer)
+	if wanted < worth:
+		_reduce(doc, wanted)
+
+
+def _settle(doc: Document, invoice: Document, earlier: list[Document]) -> None:
+	"""Let the last credit note of an invoice come to what earlier ones left, of the lines and of each tax."""
+	for row, whole in zip(doc.taxes, invoice.taxes, strict=True):
+		gone = -sum(
+			other.tax_amount_after_discount_amount
+			for note in earlier
+			for other in note.taxes
+			if (other.account_head, other.description) == (whole.account_head, whole.description)
+		)
+		left = flt(whole.tax_amount_after_discount_amount - gone, row.precision("tax_amount"))
+		row.update({"charge_type": "Actual", "rate": 0, "row_id": None, "included_in_print_rate": 0})
+		row.tax_amount = -left
+	left = invoice.net_total + sum(note.net_total for note in earlier)
+	doc.apply_discount_on = "Net Total"
+	doc.additional_discount_percentage = doc.discount_amount = 0
+	doc.run_method("calculate_taxes_and_totals")
+	doc.discount_amount = flt(doc.net_total + left, doc.precision("discount_amount"))
+	doc.run_method("calculate_taxes_and_totals")
 
 
 def _wanted(doc: Document, amount: Decimal, worth: float, limit: float, notes: int, pointer: str) -> float:
@@ -176,6 +227,10 @@ def _charge(work: Work, whole: Document, gone: float, charges: list[RefundCharge
 			continue
 		charges.remove(charge)
 		left = flt(whole.tax_amount - gone, whole.precision("tax_amount"))
+		if left <= 0:
+			raise StateConflict(
+				_("Nothing of the charge {0} is left to give back.").format(charge.code), pointer=at
+			)
 		if charge.amount is None:
 			return left
 		if float(charge.amount) > left:
@@ -237,8 +292,7 @@ def _amount_note(
 		raise InternalError(
 			_("The credit note comes to {0} in place of {1}.").format(doc.grand_total, -amount)
 		)
-	_set_outstanding(doc, invoice, part)
-	return selling.save(work, doc, Taken(taken.external_id))
+	return _save(work, doc, invoice, taken)
 
 
 def _stand_in(doc: Document, invoice: Document) -> None:
@@ -304,10 +358,50 @@ def split(amount: float, weights: list[float], precision: int) -> list[float]:
 	return [float(part) for part in parts]
 
 
-def _set_outstanding(doc: Document, invoice: Document, part: RefundPart) -> None:
-	"""Set a credit against what is still owed of its invoice; once that is paid, the credit note stands for itself."""
-	owed = flt(invoice.outstanding_amount)
-	in_party_currency = (
-		doc.grand_total if doc.party_account_currency == doc.currency else doc.base_grand_total
-	)
-	doc.update_outstanding_for_self = int(abs(in_party_currency) > owed)
+def _save(work: Work, doc: Document, invoice: Document, taken: Taken) -> Document:
+	"""Save a credit note and set it against what is still owed of its invoice; the rest of it is the customer's credit."""
+	owed = _owed(invoice)
+	own_currency = doc.party_account_currency == doc.currency
+	worth = abs(doc.grand_total if own_currency else doc.base_grand_total)
+	doc.update_outstanding_for_self = int(worth > owed)
+	note = selling.save(work, doc, Taken(taken.external_id))
+	# ERPNext sets a credit note against its invoice as a whole or not at all.
+	if note.update_outstanding_for_self and owed > 0:
+		_set_against(work, note, invoice, owed)
+	return note
+
+
+def _owed(invoice: Document) -> float:
+	return flt(frappe.db.get_value(INVOICE, invoice.name, "outstanding_amount"))
+
+
+def _set_against(work: Work, note: Document, invoice: Document, owed: float) -> None:
+	"""Set part of a credit note against the rest of its invoice, as ERPNext's Payment Reconciliation does."""
+	selling.check_rights(work.caller, "Journal Entry")
+	credit = -_owed(note)
+	company = frappe.get_cached_value("Company", note.company, "default_currency")
+	foreign = note.party_account_currency != company
+	with translated():
+		reconcile_dr_cr_note(
+			[
+				frappe._dict(
+					voucher_type=INVOICE,
+					voucher_no=note.name,
+					against_voucher_type=INVOICE,
+					against_voucher=invoice.name,
+					account=note.debit_to,
+					party_type="Customer",
+					party=note.customer,
+					currency=note.party_account_currency,
+					exchange_rate=flt(note.conversion_rate) if foreign else 1,
+					dr_or_cr="credit_in_account_currency",
+					allocated_amount=min(owed, credit),
+					unadjusted_amount=credit,
+					difference_amount=0,
+					cost_center=note.get("cost_center"),
+					debit_or_credit_note_posting_date=note.posting_date,
+				)
+			],
+			note.company,
+		)
+	note.reload()

@@ -96,7 +96,14 @@ def pay(
 			"reference_no": part.reference or taken.external_id,
 		}
 	)
+	choose_party_account(entry)
 	return selling.save(work, entry, taken, submit=part.submit)
+
+
+def choose_party_account(entry: Document) -> None:
+	"""Book an advance on the account of its own that the company may keep; ERPNext chooses it for drafts only."""
+	entry.setup_party_account_field()
+	entry.set_liability_account()
 
 
 def account_of_method(caller: Caller, method: str, pointer: str) -> frappe._dict:

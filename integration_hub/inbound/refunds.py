@@ -10,8 +10,9 @@ from frappe.utils import flt
 from erpnext.controllers.sales_and_purchase_return import make_return_doc
 
 from integration_hub.core import references
+from integration_hub.core.references import AlreadyBound
 from integration_hub.core.work import Work
-from integration_hub.documents.sales import DELIVERY, INVOICE, deliveries_of, invoices_of
+from integration_hub.documents.sales import DELIVERY, INVOICE, PAYMENT, deliveries_of, invoices_of
 from integration_hub.exceptions import StateConflict
 from integration_hub.inbound import credits, paybacks, selling
 from integration_hub.inbound.erpnext_errors import translated
@@ -65,22 +66,23 @@ def refund(
 	if taken.existing:
 		return _made_before(work, taken)
 	sold = _sold(order, invoice)
-	if part.method and not sold.invoices and not part.lines:
-		return [paybacks.give_back_advance(work, order, part, taken, pointer)]
-	chosen = _chosen(sold, part, target, pointer)
+	advance = bool(part.method and order) and not (sold.invoices or part.lines or part.charges)
+	chosen = _chosen(sold, part, target, pointer, none=advance)
 	made: list[Document] = []
-	for doc in _credit(work, sold, chosen, part, taken, target, pointer):
-		made.append(_tie(work, doc, taken, "credit_note", len(made)))
+
+	def keep(doc: Document, object_type: str) -> None:
+		made.append(_tie(work, doc, taken, object_type, len(made)))
+
+	for doc in [] if advance else _credit(work, sold, chosen, part, taken, target, pointer):
+		keep(doc, "credit_note")
 	for doc in _take_back(work, sold, chosen, part, taken):
-		made.append(_tie(work, doc, taken, "return", len(made)))
-	if not made:
+		keep(doc, "return")
+	if advance:
+		keep(paybacks.give_back_advance(work, order, part, taken, pointer), "refund_payment")
+	elif not made:
 		raise _nothing(sold, target).error(pointer)
-	if part.method:
-		made.append(
-			_tie(
-				work, paybacks.pay_back(work, made, part, taken, pointer), taken, "refund_payment", len(made)
-			)
-		)
+	elif part.method:
+		keep(paybacks.pay_back(work, made, part, taken, pointer), "refund_payment")
 	references.bind(taken.reference, made[0].doctype, made[0].name)
 	if part.reason:
 		made[0].add_comment("Comment", part.reason)
@@ -88,25 +90,19 @@ def refund(
 
 
 def _made_before(work: Work, taken: Taken) -> list[Document]:
-	"""Return all documents of a refund that was made before."""
-	first = selling.existing(taken)
-	names = [(first.doctype, first.name)]
-	for object_type in ("credit_note", "return", "refund_payment"):
-		found = frappe.get_all(
-			references.DOCTYPE,
-			filters={
-				"system": work.caller.name,
-				"object_type": object_type,
-				"external_id": ("like", selling.literal(taken.external_id) + "%"),
-			},
-			fields=["external_id", "document_type", "document_name"],
-			order_by="creation asc",
+	"""Return all documents of a refund that was made before, the main one first."""
+	names = [taken.existing]
+	for doctype, gives_back in (
+		(INVOICE, {"is_return": 1}),
+		(DELIVERY, {"is_return": 1}),
+		(PAYMENT, {"payment_type": "Pay"}),
+	):
+		own = {"hub_system": work.caller.name, "hub_external_id": taken.external_id}
+		rows = frappe.get_all(
+			doctype, filters=own | gives_back, fields=["name", "hub_external_id"], order_by="creation asc"
 		)
-		names += [
-			(row.document_type, row.document_name)
-			for row in found
-			if row.external_id == taken.external_id or row.external_id.startswith(f"{taken.external_id}#")
-		]
+		# The collation takes RMA-1a for rma-1A.
+		names += [(doctype, row.name) for row in rows if row.hub_external_id == taken.external_id]
 	made = [frappe.get_doc(*name) for name in dict.fromkeys(names)]
 	for doc in made:
 		doc.flags.hub_existing = True
@@ -114,13 +110,17 @@ def _made_before(work: Work, taken: Taken) -> list[Document]:
 
 
 def _tie(work: Work, doc: Document, taken: Taken, object_type: str, number: int) -> Document:
-	"""Bind a further Reference for each document of a refund, under its own kind."""
-	external_id = (
-		taken.external_id if number == 0 else f"{taken.external_id[: selling.MAX_ID - 4]}#{number + 1}"
-	)
-	reference = references.reserve_again(work.caller.name, object_type, external_id, request=work.request)
-	references.bind(reference, doc.doctype, doc.name)
-	return doc
+	"""Bind a further Reference for each document of a refund, under its own kind; a number tells several apart."""
+	external_id = taken.external_id
+	while True:
+		try:
+			references.add(
+				work.caller.name, object_type, external_id, doc.doctype, doc.name, request=work.request
+			)
+			return doc
+		except AlreadyBound:
+			number += 1
+			external_id = f"{taken.external_id[: selling.MAX_ID - 5]}#{number}"
 
 
 def _sold(order: Document | None, invoice: Document | None) -> Sold:
@@ -156,15 +156,19 @@ def _rows(order: Document | None, invoice: Document | None) -> list[Document]:
 	return [row for row in order.items if row.name in billed]
 
 
-def _chosen(sold: Sold, part: RefundPart, target: Document, pointer: str) -> list[Wanted]:
+def _chosen(sold: Sold, part: RefundPart, target: Document, pointer: str, *, none: bool) -> list[Wanted]:
+	"""Return the lines a refund means; with `none` it is all right that nothing was delivered or billed."""
 	if part.lines is None and (part.amount is not None or part.charges is not None):
 		return []
 	open_of = {}
 	for row in sold.rows:
-		most = max(
-			sold.left(sold.delivered(row), sold.returnable), sold.left(sold.billed(row), sold.creditable)
-		)
+		most = sold.left(sold.billed(row), sold.creditable)
+		if target.doctype != INVOICE:
+			# Of an invoice no more comes back than it bills, whatever was delivered with its order.
+			most = max(most, sold.left(sold.delivered(row), sold.returnable))
 		open_of[row.name] = Open(most, most)
+	if none and not any(one.most > 0 for one in open_of.values()):
+		return []
 	return wanted(sold.rows, part.lines, open_of, pointer, _nothing(sold, target))
 
 

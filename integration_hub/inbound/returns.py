@@ -8,7 +8,7 @@ from frappe.model.document import Document
 from frappe.utils import flt
 
 from integration_hub.core.work import Work
-from integration_hub.exceptions import SerialRequired
+from integration_hub.exceptions import SerialNotAvailable, SerialRequired
 from integration_hub.inbound import stock, warehouses
 from integration_hub.inbound.lines import Wanted
 
@@ -34,6 +34,7 @@ def keep_rows(work: Work, doc: Document, rows: list[Row], link: str) -> None:
 		row.stock_qty = flt(-one.quantity * flt(row.conversion_factor or 1), row.precision("stock_qty"))
 		line = one.wanted.line
 		if line is not None:
+			_check_serials(row, one)
 			stock.set_serials_and_batch(row, line)
 			if line.warehouse:
 				row.warehouse = warehouses.resolve(
@@ -51,6 +52,31 @@ def keep_rows(work: Work, doc: Document, rows: list[Row], link: str) -> None:
 		doc.packed_items = [row for row in doc.packed_items if row.parent_item in kept]
 		for row in doc.packed_items:
 			row.qty = flt(row.qty * factors[row.parent_item], row.precision("qty"))
+
+
+def _check_serials(row: Document, one: Row) -> None:
+	"""Check that the serial numbers of a line are as many as come back, and with the customer."""
+	serials, at = one.wanted.line.serials or [], f"{one.wanted.pointer}/serials"
+	if not serials:
+		return
+	if len(serials) != abs(row.stock_qty):
+		raise SerialRequired(
+			_("{0} serial numbers for a quantity of {1} of {2}.").format(
+				len(serials), abs(row.stock_qty), row.item_code
+			),
+			pointer=at,
+		)
+	for index, serial in enumerate(serials):
+		found = frappe.db.get_value("Serial No", serial, ["name", "item_code", "warehouse"], as_dict=True)
+		if not found or found.item_code != row.item_code:
+			message = _("Item {0} has no serial number {1}.").format(row.item_code, serial)
+		elif found.warehouse:
+			message = _("Serial number {0} is not with the customer but in {1}.").format(
+				serial, found.warehouse
+			)
+		else:
+			continue
+		raise SerialNotAvailable(message, pointer=f"{at}/{index}")
 
 
 def _has_serials(row: Document) -> bool:
