@@ -26,6 +26,8 @@ _ADDRESSES = {
 	"billing": ("customer_address", "address_display"),
 	"shipping": ("shipping_address_name", "shipping_address"),
 }
+# What ERPNext's "Update Items" leaves out.
+_OF_NEW_ROWS = ("hub_external_id", "item_name", "description", "additional_notes")
 _ITEM_FIELDS = ("sku", "item_code", "barcode", "item_external_id")
 
 
@@ -259,12 +261,13 @@ def _save_submitted(work: Work, order: Document, added: list, removed: set[str])
 		)
 		made = [row for row in frappe.get_doc(ORDER, order.name).items if row.name not in before]
 		for child, row in zip(made, rows, strict=True):
-			values = {field: row.get(field) for field in ("hub_external_id", "item_name", "additional_notes")}
+			values = {field: row.get(field) for field in _OF_NEW_ROWS}
 			frappe.db.set_value("Sales Order Item", child.name, values, update_modified=False)
 			known.append(_as_erpnext_wants(row, child.name))
 	frappe.db.set_value(ORDER, order.name, "set_warehouse", order.set_warehouse, update_modified=False)
 	for row in wanted:
-		frappe.db.set_value("Sales Order Item", row.name, "item_name", row.item_name, update_modified=False)
+		values = {"item_name": row.item_name, "description": row.description}
+		frappe.db.set_value("Sales Order Item", row.name, values, update_modified=False)
 	return frappe.get_doc(ORDER, order.name)
 
 

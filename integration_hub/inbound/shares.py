@@ -17,10 +17,6 @@ class Progress:
 	last: bool
 
 	@property
-	def whole(self) -> bool:
-		return self.last and not self.before
-
-	@property
 	def reached(self) -> float:
 		if self.last or not self.total:
 			return 1.0
@@ -35,7 +31,7 @@ def take_share(doc: Document, order: Document, earlier: list[Document], progress
 	Args:
 		earlier: submitted documents of the same kind, from the same order.
 	"""
-	if progress.whole:
+	if progress.last and not earlier:
 		# As ERPNext's mapper has computed it.
 		return
 	for row, whole in zip(_fixed(doc), _fixed(order), strict=True):
