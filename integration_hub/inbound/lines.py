@@ -113,7 +113,7 @@ def _quantity(row: Document, line: LineTarget, left: Open, pointer: str, nothing
 	check_whole(row.uom, line.quantity, f"{pointer}/quantity")
 	if line.quantity > Decimal(str(left.most)):
 		raise QuantityExceedsOpen(
-			_("{0} asked for, {1} open of {2}.").format(line.quantity, left.most, row.item_code),
+			_("{0} asked for, {1} open of {2}.").format(line.quantity, shown(left.most), row.item_code),
 			pointer=f"{pointer}/quantity",
 			details={"open": left.most, "documents": nothing_left.documents},
 		)
@@ -145,3 +145,8 @@ def sums(
 	for name, quantity in found:
 		total[name] += -quantity if returns else quantity
 	return {name: flt(quantity, 9) for name, quantity in total.items()}
+
+
+def shown(quantity: float) -> str:
+	"""Return a quantity as messages show it: a whole one without decimals."""
+	return f"{quantity:.15g}"

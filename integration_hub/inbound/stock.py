@@ -16,6 +16,7 @@ from integration_hub.exceptions import (
 	SerialRequired,
 	StockShort,
 )
+from integration_hub.inbound.lines import shown
 from integration_hub.schemas.sales import RefundLine, StockLine
 
 # Picks serial numbers and batches by itself when nothing is said.
@@ -217,12 +218,7 @@ def _short(missing: list[dict], pointer: str) -> StockShort:
 	first = missing[0]
 	message = _(
 		"{0} of {1} needed in {2}, {3} there. Receive or move stock, then send the call again."
-	).format(_plain(first["needed"]), first["item_code"], first["warehouse"], _plain(first["available"]))
+	).format(shown(first["needed"]), first["item_code"], first["warehouse"], shown(first["available"]))
 	if len(missing) > 1:
 		message = f"{message} {_('({0} items are short in all)').format(len(missing))}"
 	return StockShort(message, pointer=pointer, details={"missing": missing})
-
-
-def _plain(quantity: float) -> str:
-	"""Return a quantity as people write it: 5, not 5.0."""
-	return f"{quantity:.15g}"
