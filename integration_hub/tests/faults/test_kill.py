@@ -30,15 +30,20 @@ class Killed:
 
 	def __init__(self, server, client, system: str):
 		self.bodies = {point: _order() for point in POINTS}
+		before = {point: server.fired(f"kill@{point}") for point in POINTS}
+		answers = at_once(
+			[
+				lambda point=point, body=body: client.order(body, f"kill@{point}")
+				for point, body in self.bodies.items()
+			],
+			threads=4,
+		)
+		assert answers == [DIED] * len(POINTS), answers
 		self.left = {}
 		for point, body in self.bodies.items():
-			fault = f"kill@{point}"
-			before = server.fired(fault)
-			assert client.order(body, fault) is DIED
-			assert server.fired(fault) == before + 1
+			assert server.fired(f"kill@{point}") == before[point] + 1, point
 			rows = site.request_of(system, body["external_id"])
 			self.left[point] = rows[0].status if rows else None
-		self.at = time.monotonic()
 
 
 def _order() -> dict:
@@ -60,9 +65,12 @@ def test_what_a_killed_worker_leaves(killed, store):
 
 
 def test_the_same_call_again_brings_one_order(killed, faulty, store):
-	within_lease = {point: faulty.order(body) for point, body in killed.bodies.items()}
+	# However long the kills took on a busy machine.
+	_lease(killed, store.name, 3 * LEASE_SECONDS)
+	calls = [lambda body=body: faulty.order(body) for body in killed.bodies.values()]
+	within_lease = dict(zip(killed.bodies, at_once(calls, threads=4), strict=True))
+	_lease(killed, store.name, 1)
 
-	assert time.monotonic() - killed.at < LEASE_SECONDS, "too slow to see the lease"
 	for point, answer in within_lease.items():
 		if POINTS[point] == "Processing":
 			assert (answer.status, answer.code) == (409, "request_in_progress"), (point, answer)
@@ -82,6 +90,14 @@ def test_the_same_call_again_brings_one_order(killed, faulty, store):
 		assert len(customers) == 1, (point, customers)
 		(request,) = site.request_of(store.name, body["external_id"])
 		assert request.attempt_no == (2 if POINTS[point] == "Processing" else 1), point
+
+
+def _lease(killed: Killed, system: str, seconds: int) -> None:
+	"""Let the leases of the dead workers end in so many seconds."""
+	for point, body in killed.bodies.items():
+		if POINTS[point] == "Processing":
+			(request,) = site.request_of(system, body["external_id"])
+			site.set_row("Hub Request", request.name, lease_until=("UTC", seconds))
 
 
 def test_the_sweep_alone_brings_one_order(server, faulty, store):
