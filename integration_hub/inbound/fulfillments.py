@@ -5,6 +5,7 @@ from frappe.model.document import Document
 from frappe.utils import flt
 
 from erpnext.selling.doctype.sales_order.sales_order import make_delivery_note
+from erpnext.stock.doctype.packed_item.packed_item import make_packing_list
 
 from integration_hub.core.work import Work
 from integration_hub.documents.sales import DELIVERY, INVOICE, deliveries_of, sold
@@ -36,7 +37,7 @@ def fulfill(work: Work, order: Document, part: FulfillPart, pointer: str = "") -
 	chosen = wanted(rows, part.lines, open_of, pointer, nothing)
 	selling.check_rights(work.caller, DELIVERY, part.submit)
 	with translated():
-		doc = make_delivery_note(order.name)
+		doc = selling.mapped(make_delivery_note, DELIVERY, order.name)
 	placed = place_rows(doc, chosen, nothing)
 	_set_warehouses(work, doc, placed, part, pointer)
 	selling.set_posting(doc, part.posting_at, pointer)
@@ -120,16 +121,14 @@ def _set_warehouses(work: Work, doc: Document, placed: list[Wanted], part: Fulfi
 			row.warehouse = warehouses.resolve(work.caller, own, f"{one.pointer}/warehouse")
 		elif everywhere:
 			row.warehouse = everywhere
-	_pack(doc)
-
-
-def _pack(doc: Document) -> None:
-	"""List again what the product bundles of a document hold, for its quantities and warehouses may have changed."""
-	from erpnext.stock.doctype.packed_item.packed_item import make_packing_list
-
 	if doc.get("packed_items"):
-		doc.packed_items = []
-		make_packing_list(doc)
+		pack(doc)
+
+
+def pack(doc: Document) -> None:
+	"""List what the product bundles of a document hold, with its quantities and warehouses as they are now."""
+	doc.packed_items = []
+	make_packing_list(doc)
 
 
 def _progress(
@@ -138,9 +137,12 @@ def _progress(
 	left = {name: one.most for name, one in open_of.items()}
 	for one in chosen:
 		left[one.row.name] -= one.quantity
+	rate_of = {row.name: row.rate for row in rows}
+	before = [row for doc in earlier if sold(doc) for row in doc.items]
 	return Progress(
 		total=amount_of([(row.qty, row.rate) for row in rows]),
-		before=sum(amount_of([(row.qty, row.rate) for row in doc.items]) for doc in earlier if sold(doc)),
+		# At the prices of today, and without what such a document delivers of other orders.
+		before=amount_of([(row.qty, rate_of.get(row.so_detail)) for row in before]),
 		now=amount_of([(one.quantity, one.row.rate) for one in chosen]),
 		last=all(flt(quantity, 9) <= 0 for quantity in left.values()),
 	)

@@ -42,10 +42,16 @@ def bill(
 	chosen = wanted(order.items, part.lines, open_of, pointer, nothing)
 	selling.check_rights(work.caller, INVOICE, part.submit)
 	with translated():
-		doc = invoice_delivery(delivery.name) if delivery else invoice_order(order.name)
+		doc = (
+			invoice_delivery(delivery.name)
+			if delivery
+			else selling.mapped(invoice_order, INVOICE, order.name)
+		)
 	doc.update_stock = int(part.update_stock)
 	placed = fulfillments.place_rows(doc, chosen, nothing)
 	_set_warehouses(work, doc, placed)
+	if doc.update_stock:
+		fulfillments.pack(doc)
 	selling.set_posting(doc, part.posting_at, pointer)
 	_set_terms(doc, part, pointer)
 	# Money paid in advance for this very order; other credit of the customer stays what it is.

@@ -20,7 +20,8 @@ class Progress:
 	def reached(self) -> float:
 		if self.last or not self.total:
 			return 1.0
-		return (self.before + self.now) / self.total
+		# What came back and goes out again counts twice.
+		return min(1.0, (self.before + self.now) / self.total)
 
 
 def take_share(doc: Document, order: Document, earlier: list[Document], progress: Progress) -> None:
