@@ -347,6 +347,33 @@ def test_parcels_share_what_the_order_adds(hub, trade):
 	assert round(sum(note.grand_total for note in notes), 2) == order.grand_total == 19.98
 
 
+def test_shares_are_counted_at_the_prices_of_today(hub, trade):
+	sold = bought(
+		hub, {"item_code": trade.goods(), "quantity": 4}, charges=[{"code": "shipping", "amount": 10}]
+	)
+	one = [{"external_id": "1", "quantity": 1}]
+	notes = [delivered(hub, sold, lines=one)]
+	dearer = {"external_id": sold.order["external_id"], "lines": [{"external_id": "1", "unit_price": 30}]}
+	assert hub.post("orders.update", dearer, key=unique("K")).status == 200
+	notes += [delivered(hub, sold, lines=one), delivered(hub, sold)]
+	assert [note.taxes[0].tax_amount for note in notes] == [2.5, 2.5, 5]
+
+
+def test_what_came_back_goes_out_without_shipping(hub, trade):
+	from erpnext.stock.doctype.delivery_note.delivery_note import make_sales_return
+
+	sold = bought(
+		hub, {"item_code": trade.goods(), "quantity": 3}, charges=[{"code": "shipping", "amount": 9}]
+	)
+	two = [{"external_id": "1", "quantity": 2}]
+	first = delivered(hub, sold, lines=two)
+	frappe.get_doc(make_sales_return(first.name).as_dict()).insert().submit()
+	frappe.db.commit()
+	again = delivered(hub, sold, lines=two)
+	assert [note.taxes[0].tax_amount for note in (first, again)] == [6, 3]
+	assert order_of(sold).items[0].delivered_qty == 2
+
+
 # -- where from ----------------------------------------------------------------------------------------------------
 
 

@@ -509,6 +509,15 @@ def test_an_invoice_that_moves_bundles(hub, masters, trade):
 	assert (bin_of(first, masters.warehouse), bin_of(second, masters.warehouse)) == ((96, 2), (98, 1))
 
 
+def test_a_bundle_whose_parts_are_short_is_not_billed(hub, masters, trade):
+	parent, first, _second = trade.bundle(3)
+	sold = bought(hub, {"item_code": parent, "quantity": 2})
+	problem = refuse(hub, sold, 422, "stock_short", ["/lines"], update_stock=True)
+	assert problem["missing"] == [
+		{"item_code": first, "warehouse": masters.warehouse, "needed": 4, "available": 3}
+	]
+
+
 def test_after_a_delivery_an_invoice_moves_only_the_rest(hub, masters, trade):
 	item, service = trade.goods(), trade.factory.item(is_stock_item=0)
 	sold = bought(hub, {"item_code": item, "quantity": 5}, {"item_code": service, "quantity": 2})
