@@ -4,6 +4,7 @@ import pytest
 
 import frappe
 
+from integration_hub.compat import V16
 from integration_hub.tests import books, expect, site
 from integration_hub.tests import factories as f
 from integration_hub.tests.books import bin_of, fresh, ledger
@@ -147,7 +148,9 @@ def test_everything_is_undone_in_reverse(hub, whole, item, masters):
 	kinds = [doctype for doctype, _name in undone]
 	assert kinds == ["Payment Entry"] * 3 + ["Sales Invoice"] * 3 + ["Delivery Note"] * 4
 	doc = fresh("Sales Order", made.name)
-	assert (doc.docstatus, doc.status, doc.advance_paid) == (2, "Cancelled", 0)
+	assert (doc.docstatus, doc.status) == (2, "Cancelled")
+	# ERPNext 15 goes on counting an advance that an invoice used.
+	assert doc.advance_paid == (0 if V16 else 4)
 	assert {(row.delivered_qty, row.returned_qty, row.billed_amt) for row in doc.items} == {(0, 0, 0)}
 	assert (books_of(made.customer), open_in_payment_ledger(made.customer)) == ({}, [])
 	assert bin_of(item, masters.warehouse) == stock
