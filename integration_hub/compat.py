@@ -117,7 +117,8 @@ def discard(doc: Document) -> None:
 		return
 	doc.check_permission("write")
 	doc.db_set("docstatus", 2)
-	doc.set_status(update=True)
+	# A payment's own takes no argument, and writes.
+	doc.set_status(**({} if doc.doctype == "Payment Entry" else {"update": True}))
 
 
 def set_status(doc: Document) -> None:
