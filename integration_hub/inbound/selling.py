@@ -234,8 +234,8 @@ def _settle_status(doc: Document) -> None:
 	if doc.doctype == DELIVERY:
 		compat.set_status(doc)
 	elif doc.doctype == INVOICE:
-		if not doc.base_grand_total:
-			# Without an entry in the ledger nothing else sets it.
+		if not doc.base_grand_total or doc.is_return:
+			# Without an entry of its own in the ledger nothing else sets it: a credit note may be set against its invoice.
 			doc.set_status(update=True)
 		doc.update(frappe.db.get_value(INVOICE, doc.name, ["status", "outstanding_amount"], as_dict=True))
 
