@@ -180,6 +180,9 @@ def _set_head(work: Work, doc: Document, order: Order, quotation: Document | Non
 		doc.naming_series = system.naming_series
 	for row in doc.items:
 		row.delivery_date = doc.delivery_date
+	if any(getdate(term.due_date) < placed for term in doc.get("payment_schedule") or []):
+		# They count from the day of the quotation; ERPNext then counts them from the order's.
+		doc.payment_schedule = []
 
 
 def _delivery_date(order: Order, system: Document, placed):
