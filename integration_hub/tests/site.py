@@ -155,7 +155,9 @@ def order_refused_by_the_database(external_id: str, errno: int = DEADLOCK):
 def settings(doctype: str, **values):
 	"""Change a Single for the time of a block."""
 	refresh()
-	before = {name: frappe.db.get_single_value(doctype, name) for name in values}
+	# As stored: read as a value, an empty date would come back as the year 1.
+	stored = frappe.db.get_singles_dict(doctype)
+	before = {name: stored.get(name) for name in values}
 	_set(doctype, values)
 	try:
 		yield
