@@ -368,6 +368,8 @@ def differing(ours: dict, theirs: dict) -> list[str]:
 HUBS = {"hub_system", "hub_external_id", "hub_discounts", "hub_kind", "ignore_pricing_rule"}
 # Money paid in advance for an order is set against its invoices; by hand there is a button.
 HUBS |= {"allocate_advances_automatically", "only_include_allocated_payments"}
+# What the accounts hold at that moment, which version 15 notes on a payment.
+HUBS |= {"paid_from_account_balance", "paid_to_account_balance"}
 # Where an amount comes off the price the hub says the per cent as well.
 HUBS |= {"discount_percentage"}
 
