@@ -194,12 +194,13 @@ def status(order: Document, system: str) -> dict:
 	"""
 	ids = line_ids(order)
 	invoices = [frappe.get_doc(INVOICE, name) for name in invoices_of(order.name)]
+	bills = _bills(invoices)
 	deliveries = [frappe.get_doc(DELIVERY, name) for name in deliveries_of(order.name)]
 	paid = payments_of(order.name, [doc.name for doc in invoices])
 	payments = [frappe.get_doc(PAYMENT, name) for name in dict.fromkeys([*paid, *given_back(order.name)])]
 	return {
 		"order": order_answer(order, system),
-		"lines": [_status_line(row, invoices) for row in order.items],
+		"lines": [_status_line(row, bills) for row in order.items],
 		"totals": _totals(order, invoices, payments),
 		"fulfillments": [fulfillment_answer(doc, system, ids) for doc in deliveries],
 		"invoices": [invoice_answer(doc, system, ids) for doc in invoices],
@@ -208,14 +209,23 @@ def status(order: Document, system: str) -> dict:
 	}
 
 
-def _status_line(row: Document, invoices: list[Document]) -> dict:
+def _bills(invoices: list[Document]) -> list[list[Document]]:
+	"""Return each submitted invoice together with its credit notes."""
+	standing = [doc for doc in invoices if doc.docstatus == 1]
+	bills = {doc.name: [doc] for doc in standing if not doc.is_return}
+	for note in (doc for doc in standing if doc.is_return):
+		bills.setdefault(note.return_against, []).append(note)
+	return list(bills.values())
+
+
+def _status_line(row: Document, bills: list[list[Document]]) -> dict:
 	billed = quantity = paid = 0.0
-	for doc in (doc for doc in invoices if doc.docstatus == 1):
-		for item in (item for item in doc.items if item.so_detail == row.name):
-			quantity += item.qty
-			billed += item.net_amount
-			if not doc.is_return:
-				paid += item.net_amount * _paid_share(doc)
+	for documents in bills:
+		items = [item for doc in documents for item in doc.items if item.so_detail == row.name]
+		amount = sum(item.net_amount for item in items)
+		quantity += sum(item.qty for item in items)
+		billed += amount
+		paid += amount * _paid_share(documents)
 	return {
 		"external_id": row.get("hub_external_id") or None,
 		"item_code": row.item_code,
@@ -224,13 +234,15 @@ def _status_line(row: Document, invoices: list[Document]) -> dict:
 		"billed": flt(quantity, row.precision("qty")),
 		"returned": row.returned_qty or 0,
 		"billed_amount": flt(billed, row.precision("amount")),
-		"paid_amount": flt(min(paid, billed), row.precision("amount")),
+		"paid_amount": flt(paid, row.precision("amount")),
 	}
 
 
-def _paid_share(doc: Document) -> float:
-	total = _in_party_currency(doc, "grand_total")
-	return 1 - min(1, max(0, doc.outstanding_amount) / total) if total else 1
+def _paid_share(documents: list[Document]) -> float:
+	"""Return how much of an invoice, less what is credited of it, is paid: a credit set against it is no payment."""
+	total = sum(_in_party_currency(doc, "grand_total") for doc in documents)
+	owed = sum(doc.outstanding_amount for doc in documents)
+	return 1 - min(1, max(0, owed) / total) if total > 0 else 1
 
 
 def _in_party_currency(doc: Document, fieldname: str) -> float:
