@@ -1,6 +1,7 @@
 """The only file that knows v15 from v16, and the guard that keeps a piece of work one transaction."""
 
 from collections.abc import Callable
+from contextlib import contextmanager
 
 import frappe
 from frappe.model.document import Document
@@ -130,11 +131,8 @@ def set_status(doc: Document) -> None:
 		doc.status = doc.get_status()["status"]
 	else:
 		# v15 cannot tell the status alone, and would put a comment on the timeline for each order: nine milliseconds.
-		doc.add_comment = lambda *args, **kwargs: None
-		try:
+		with skipping(doc, "add_comment"):
 			doc.set_status()
-		finally:
-			del doc.add_comment
 	frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
 
 
@@ -159,6 +157,18 @@ def note_advance_given_back(order: Document, entry: Document, amount: float) -> 
 		}
 	).db_insert()
 	frappe.get_doc(order.doctype, order.name).set_total_advance_paid()
+
+
+@contextmanager
+def skipping(doc: Document, *methods: str):
+	"""Let methods of one document do nothing: attributes set on it shadow them, and are gone afterwards."""
+	for method in methods:
+		setattr(doc, method, lambda *args, **kwargs: None)
+	try:
+		yield
+	finally:
+		for method in methods:
+			delattr(doc, method)
 
 
 def remember_currency(doc: Document, name: str) -> None:

@@ -12,7 +12,6 @@ from integration_hub.core.operations import Operation
 from integration_hub.exceptions import NotFound
 from integration_hub.schemas.requests import RequestAnswer, RequestGet, RequestRetry
 
-
 # What a document is in the words of the API.
 ROLES = {
 	"Sales Order": "order",

@@ -146,13 +146,17 @@ def run_external_id(run: SalesRun) -> str | None:
 
 
 def run_key(work: Work) -> list | None:
-	"""What the key is derived from: every id the call names; None when it names none that it creates."""
+	"""What the key is derived from: an order that is placed, else the ids of what is made; None when there are none.
+
+	From the order alone: a call that failed goes on under the same key when any of its parts is corrected.
+	"""
 	run: SalesRun = work.payload
+	if not isinstance(run.order, Target):
+		return ["order", *orders.create_key(work, run.order.external_id)]
 	ids = [
 		[kind, part.external_id] for kind in KINDS for part in run.parts(kind) if part.external_id is not None
 	]
-	placed = [] if isinstance(run.order, Target) else orders.create_key(work, run.order.external_id)
-	return [placed, *ids] if placed or ids else None
+	return ids or None
 
 
 def run_number(caller: Caller, run: SalesRun) -> str | None:

@@ -192,13 +192,8 @@ def mapped(mapper: Callable, doctype: str, order: str) -> Document:
 	cycle's time, and it fails where a fixed discount is larger than what is left of the order.
 	"""
 	doc = frappe.new_doc(doctype)
-	for method in _COMPUTED_LATER:
-		setattr(doc, method, lambda *args, **kwargs: None)
-	try:
+	with compat.skipping(doc, *_COMPUTED_LATER):
 		return mapper(order, target_doc=doc)
-	finally:
-		for method in _COMPUTED_LATER:
-			delattr(doc, method)
 
 
 def save(work: Work, doc: Document, taken: Taken, *, submit: bool = True) -> Document:

@@ -229,16 +229,33 @@ def test_another_payload_under_the_same_key(hub, cart):
 	expect.problem(answer, 422, "idempotency_key_reused")
 
 
-def test_the_key_comes_from_every_id_the_call_gives(hub, cart):
+def test_the_key_of_an_order_that_is_placed_comes_from_the_order_alone(hub, cart):
 	body = cart()
 	run(hub, body)
-	# Other ids of parts make it another call, their absence the same.
-	pay = {"method": "Cash", "amount": 5, "external_id": unique("PAY")}
-	paid = run(hub, {**body, "pay": pay})
-	assert [row["external_id"] for row in paid.message["payments"]] == [pay["external_id"]]
-	with expect.nothing_made():
-		answer = hub.post("sales.run", {**body, "fulfill": {}})
-	expect.problem(answer, 422, "idempotency_key_reused")
+	# Whatever else the call says: it has succeeded, and more comes as a call that names the order.
+	for more in ({"pay": {"method": "Cash", "amount": 5, "external_id": unique("PAY")}}, {"fulfill": {}}):
+		with expect.nothing_made():
+			answer = hub.post("sales.run", {**body, **more})
+		expect.problem(answer, 422, "idempotency_key_reused")
+
+
+def test_a_corrected_id_of_a_part_goes_on_where_the_call_stopped(hub, cart):
+	line = cart()["order"]["lines"][0]["external_id"]
+	first = run(hub, cart())
+	taken = unique("PAY")
+	target = {"external_id": first.message["order"]["external_id"]}
+	assert (
+		hub.post("sales.pay", {"order": target, "method": "Cash", "amount": 1, "external_id": taken}).status
+		== 201
+	)
+	body = {**cart(), "mode": "staged", "fulfill": {"lines": [{"external_id": line, "quantity": 1}]}}
+	pay = {"method": "Cash", "amount": 1, "external_id": taken}
+	expect.problem(
+		hub.post("sales.run", {**body, "pay": pay}), 409, "external_id_conflict", ["/pay/external_id"]
+	)
+	again = run(hub, {**body, "pay": {**pay, "external_id": unique("PAY")}})
+	assert again.message["order"]["lines"][0]["delivered"] == 1
+	assert len(again.message["fulfillments"]) == len(again.message["payments"]) == 1
 
 
 def test_a_call_that_gives_no_id_needs_a_key(hub, cart):
