@@ -376,6 +376,11 @@ class AccountFrozen(Unprocessable):
 	title = "The account is frozen"
 
 
+class AccountCurrencyMismatch(Unprocessable):
+	code = "account_currency_mismatch"
+	title = "The account is kept in another currency"
+
+
 class UnknownPaymentTerms(Unprocessable):
 	code = "unknown_payment_terms"
 	title = "Unknown payment terms"

@@ -364,6 +364,9 @@ def _save(work: Work, doc: Document, invoice: Document, taken: Taken) -> Documen
 	own_currency = doc.party_account_currency == doc.currency
 	worth = abs(doc.grand_total if own_currency else doc.base_grand_total)
 	doc.update_outstanding_for_self = int(worth > owed)
+	if not doc.update_outstanding_for_self:
+		# ERPNext 15 would keep what it computed while the note stood for itself.
+		doc.outstanding_amount = 0
 	note = selling.save(work, doc, Taken(taken.external_id))
 	# ERPNext sets a credit note against its invoice as a whole or not at all.
 	if note.update_outstanding_for_self and owed > 0:

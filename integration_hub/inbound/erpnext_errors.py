@@ -9,7 +9,7 @@ from frappe.utils import strip_html
 from erpnext.accounts.doctype.accounting_period.accounting_period import ClosedAccountingPeriod
 from erpnext.accounts.utils import FiscalYearError
 from erpnext.controllers.status_updater import OverAllowanceError
-from erpnext.exceptions import PartyFrozen
+from erpnext.exceptions import InvalidAccountCurrency, InvalidCurrency, PartyFrozen
 from erpnext.selling.doctype.sales_order.sales_order import WarehouseRequired
 from erpnext.stock.doctype.serial_and_batch_bundle.serial_and_batch_bundle import BatchNegativeStockError
 from erpnext.stock.doctype.stock_ledger_entry.stock_ledger_entry import StockFreezeError
@@ -17,6 +17,7 @@ from erpnext.stock.stock_ledger import NegativeStockError
 from erpnext.utilities.transaction_base import UOMMustBeIntegerError
 
 from integration_hub.exceptions import (
+	AccountCurrencyMismatch,
 	AccountFrozen,
 	BatchRequired,
 	BusinessRule,
@@ -57,6 +58,14 @@ def _refusal(error: frappe.ValidationError) -> HubError:
 		return PeriodClosed(_("{0}. Post it on another day, or open the books in ERPNext.").format(said))
 	if isinstance(error, PartyFrozen) or _raised_in(error, "validate_frozen_account"):
 		return AccountFrozen(_("{0}. Unfreeze it in ERPNext.").format(said))
+	if isinstance(error, (InvalidAccountCurrency, InvalidCurrency)) or _raised_in(
+		error, "validate_party_account_currency"
+	):
+		return AccountCurrencyMismatch(
+			_(
+				"{0}. Give the customer an account in the document's currency, or map to another account."
+			).format(said)
+		)
 	if isinstance(error, (NegativeStockError, BatchNegativeStockError)):
 		return StockShort(_("{0}. Receive or move stock, then send the call again.").format(said))
 	if _raised_in(error, "validate_serial_batch_no_bundle"):

@@ -18,7 +18,7 @@ from integration_hub.inbound import selling
 from integration_hub.inbound.credits import exceeds
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.money import check_decimals
-from integration_hub.inbound.payments import Money, account_of_method, choose_party_account
+from integration_hub.inbound.payments import Money, account_of_method, book_rounding, choose_party_account
 from integration_hub.inbound.selling import Taken
 from integration_hub.inbound.times import site_date
 from integration_hub.schemas.sales import RefundPart
@@ -101,6 +101,7 @@ def _entry(
 	entry.target_exchange_rate = money.rate_of(party)
 	entry.source_exchange_rate = money.rate_of(entry.paid_from_account_currency)
 	entry.update({"mode_of_payment": account.mode_of_payment, "posting_date": day})
+	book_rounding(entry, note)
 	return entry
 
 

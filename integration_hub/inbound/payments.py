@@ -294,6 +294,30 @@ def _set_amounts(
 			_deduct(
 				entry, target, _gain_loss_account(target, pointer), difference, _("Exchange gain or loss")
 			)
+	if settled == allocated:
+		book_rounding(entry, target)
+
+
+def book_rounding(entry: Document, target: Document) -> None:
+	"""Book the cents by which the parts of an entry, each converted by itself, miss the whole; ERPNext takes no difference.
+
+	Args:
+		entry: all of its money is allocated.
+	"""
+	if entry.source_exchange_rate == entry.target_exchange_rate == 1:
+		return
+	entry.run_method("set_amounts")
+	kept = sum(flt(row.amount) for row in entry.deductions if not row.get("is_exchange_gain_loss"))
+	allocated = flt(entry.base_total_allocated_amount)
+	receives = entry.payment_type == "Receive"
+	difference = (
+		allocated - entry.base_paid_amount - kept if receives else entry.base_paid_amount - allocated - kept
+	)
+	difference = flt(difference, entry.precision("base_paid_amount"))
+	if 0 < abs(difference) <= len(entry.references + entry.deductions) / 100:
+		account = frappe.get_cached_value("Company", target.company, "round_off_account")
+		_deduct(entry, target, account or _gain_loss_account(target, ""), difference, _("Rounding"))
+	entry.run_method("set_amounts")
 
 
 def _fee(target: Document, part: PayPart, paid: float, pointer: str) -> float:

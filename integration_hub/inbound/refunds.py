@@ -16,7 +16,7 @@ from integration_hub.documents.sales import DELIVERY, INVOICE, PAYMENT, deliveri
 from integration_hub.exceptions import StateConflict
 from integration_hub.inbound import credits, paybacks, selling
 from integration_hub.inbound.erpnext_errors import translated
-from integration_hub.inbound.lines import Nothing, Open, Wanted, sums, wanted
+from integration_hub.inbound.lines import Nothing, Open, Wanted, shown, sums, wanted
 from integration_hub.inbound.returns import Row, keep_rows
 from integration_hub.inbound.selling import Taken
 from integration_hub.inbound.shares import documents_before
@@ -73,9 +73,10 @@ def refund(
 	def keep(doc: Document, object_type: str) -> None:
 		made.append(_tie(work, doc, taken, object_type, len(made)))
 
-	for doc in [] if advance else _credit(work, sold, chosen, part, taken, target, pointer):
+	plan = _credit_plan(sold, chosen)
+	for doc in [] if advance else _credit(work, sold, plan, part, taken, target, pointer):
 		keep(doc, "credit_note")
-	for doc in _take_back(work, sold, chosen, part, taken):
+	for doc in _take_back(work, sold, chosen, plan, part, taken):
 		keep(doc, "return")
 	if advance:
 		keep(paybacks.give_back_advance(work, order, part, taken, pointer), "refund_payment")
@@ -181,10 +182,41 @@ def _restocks(one: Wanted) -> bool:
 	return one.line is None or one.line.restock is not False
 
 
+# Rows to credit, by invoice and whether its credit note moves the goods back.
+Plan = dict[tuple[str, bool], list[Row]]
+
+
+def _credit_plan(sold: Sold, chosen: list[Wanted]) -> Plan:
+	plan: Plan = {}
+	for one in chosen:
+		quantity = one.quantity
+		for doc, item in sold.billed(one.row):
+			share = min(quantity, max(0.0, sold.creditable[item.name]))
+			if share > 0:
+				moves = bool(doc.update_stock) and _restocks(one)
+				plan.setdefault((doc.name, moves), []).append(Row(item, share, one))
+				quantity = flt(quantity - share, 9)
+	return plan
+
+
+def _moved_back(plan: Plan, one: Wanted) -> float:
+	"""Return how much of a line the credit notes themselves bring back."""
+	return flt(
+		sum(
+			row.quantity
+			for (_name, moves), rows in plan.items()
+			if moves
+			for row in rows
+			if row.wanted is one
+		),
+		9,
+	)
+
+
 def _credit(
 	work: Work,
 	sold: Sold,
-	chosen: list[Wanted],
+	plan: Plan,
 	part: RefundPart,
 	taken: Taken,
 	target: Document,
@@ -200,43 +232,50 @@ def _credit(
 		return []
 	if part.lines is None and part.charges is None and part.amount is not None:
 		return credits.credit_amount(work, sold.invoices, part, taken, pointer)
-	plan: dict[tuple[str, bool], list[Row]] = {}
-	for one in chosen:
-		quantity = one.quantity
-		for doc, item in sold.billed(one.row):
-			share = min(quantity, max(0.0, sold.creditable[item.name]))
-			if share > 0:
-				moves = bool(doc.update_stock) and _restocks(one)
-				plan.setdefault((doc.name, moves), []).append(Row(item, share, one))
-				quantity = flt(quantity - share, 9)
 	return credits.credit_lines(work, sold.invoices, plan, part, taken, pointer)
 
 
 def _take_back(
-	work: Work, sold: Sold, chosen: list[Wanted], part: RefundPart, taken: Taken
+	work: Work, sold: Sold, chosen: list[Wanted], plan: Plan, part: RefundPart, taken: Taken
 ) -> list[Document]:
-	"""Return the goods of the chosen lines to the deliveries they came with."""
-	plan: dict[str, list[Row]] = {}
+	"""Return the goods of the chosen lines to the deliveries they came with, but for what credit notes bring back."""
+	returns: dict[str, list[Row]] = {}
 	for one in chosen:
 		if not _restocks(one):
 			continue
-		quantity = one.quantity
-		pairs = [(doc, item) for doc, item in sold.delivered(one.row) if doc.doctype == DELIVERY]
+		quantity = flt(one.quantity - _moved_back(plan, one), 9)
 		there = sold.left(sold.delivered(one.row), sold.returnable)
-		if one.line is not None and one.line.restock and quantity > there:
+		if one.line is not None and one.line.restock and one.quantity > there:
 			raise StateConflict(
 				_("{0} of {1} can come back into stock: only so much was delivered.").format(
-					there, one.row.item_code
+					shown(there), one.row.item_code
 				),
 				pointer=f"{one.pointer}/restock",
 				details={"documents": selling.named(DELIVERY, [doc.name for doc in sold.deliveries])},
 			)
-		for doc, item in pairs:
+		for doc, item in _notes_of(sold, one):
 			share = min(quantity, max(0.0, sold.returnable[item.name]))
 			if share > 0:
-				plan.setdefault(doc.name, []).append(Row(item, share, one))
+				returns.setdefault(doc.name, []).append(Row(item, share, one))
 				quantity = flt(quantity - share, 9)
-	return [_return(work, name, rows, part, taken) for name, rows in plan.items()]
+	return [_return(work, name, rows, part, taken) for name, rows in returns.items()]
+
+
+def _notes_of(sold: Sold, one: Wanted) -> list[tuple[Document, Document]]:
+	"""Return the Delivery Notes' rows of a line; those its serial numbers or batch left with come first."""
+	pairs = [(doc, item) for doc, item in sold.delivered(one.row) if doc.doctype == DELIVERY]
+	if one.line is None or not (one.line.serials or one.line.batch) or len(pairs) < 2:
+		return pairs
+	wanted_ones = (
+		{"serial_no": ("in", one.line.serials)} if one.line.serials else {"batch_no": one.line.batch}
+	)
+	bundles = [item.serial_and_batch_bundle for _doc, item in pairs if item.serial_and_batch_bundle]
+	held = set(
+		frappe.get_all(
+			"Serial and Batch Entry", filters={"parent": ("in", bundles), **wanted_ones}, pluck="parent"
+		)
+	)
+	return sorted(pairs, key=lambda pair: pair[1].serial_and_batch_bundle not in held)
 
 
 def _return(work: Work, name: str, rows: list[Row], part: RefundPart, taken: Taken) -> Document:
