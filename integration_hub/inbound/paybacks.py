@@ -49,7 +49,11 @@ def pay_back(work: Work, made: list[Document], part: RefundPart, taken: Taken, p
 		)
 	entry = _entry(notes[0], account, open_rows, amount, part, pointer)
 	entry.reference_no = part.reference or taken.external_id
-	return selling.save(work, entry, Taken(taken.external_id))
+	entry = selling.save(work, entry, Taken(taken.external_id))
+	for doc in notes:
+		# The answer shows the credit notes as the payment has left them.
+		doc.update(frappe.db.get_value(INVOICE, doc.name, ["status", "outstanding_amount"], as_dict=True))
+	return entry
 
 
 def _open_rows(notes: list[Document]) -> dict[str, float]:
@@ -90,7 +94,7 @@ def _entry(
 				"reference_name": name,
 				"total_amount": invoice.grand_total,
 				"due_date": invoice.due_date,
-				"exchange_rate": invoice.conversion_rate,
+				"exchange_rate": 1 if entry.paid_to_account_currency == company else invoice.conversion_rate,
 				"outstanding_amount": open_amount,
 				"allocated_amount": open_amount,
 			},
