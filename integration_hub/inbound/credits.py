@@ -75,8 +75,9 @@ def credit_lines(
 	made = []
 	for index, ((name, moves), rows) in enumerate(plan.items()):
 		invoice, limit = by_name[name], left_to_credit(by_name[name])
-		if limit <= 0 and part.amount is None and not charges:
-			# All its money is given back already, by amount.
+		worthless = limit <= 0 or (rows and not moves and not any(row.item.net_amount for row in rows))
+		if worthless and part.amount is None and not charges:
+			# All its money is given back already, by amount; or the goods were free.
 			continue
 		selling.check_rights(work.caller, INVOICE)
 		with translated():
