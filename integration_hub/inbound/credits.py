@@ -75,7 +75,9 @@ def credit_lines(
 	made = []
 	for index, ((name, moves), rows) in enumerate(plan.items()):
 		invoice, limit = by_name[name], left_to_credit(by_name[name])
-		worthless = limit <= 0 or (rows and not moves and not any(row.item.net_amount for row in rows))
+		free = rows and not moves and not any(row.item.net_amount for row in rows)
+		# ERPNext 16 holds the discounts of earlier credit notes against one that is worth nothing.
+		worthless = limit <= 0 or (free and invoice.discount_amount)
 		if worthless and part.amount is None and not charges:
 			# All its money is given back already, by amount; or the goods were free.
 			continue
