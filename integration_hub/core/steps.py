@@ -11,6 +11,7 @@ import frappe
 from frappe import _
 
 from integration_hub.core import sql
+from integration_hub.core.redaction import redact
 from integration_hub.exceptions import HubError, StateConflict, WorkUndone
 
 DOCTYPE = "Hub Request Step"
@@ -172,7 +173,7 @@ def record_failure(request: str, steps: list[Step], failed: str | None, error: H
 		_write(request, steps, {row.step for row in rows if row.status == COMPLETED})
 	sql.run(
 		f"UPDATE `tab{DOCTYPE}` SET status = %s, error = %s WHERE parent = %s AND step = %s AND status != %s",
-		(FAILED, error.message[:1000], request, failed, COMPLETED),
+		(FAILED, redact(error.message)[:1000], request, failed, COMPLETED),
 	)
 
 

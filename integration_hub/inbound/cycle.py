@@ -82,7 +82,9 @@ def steps(work: Work) -> list[Step]:
 	for kind in KINDS:
 		raw = work.body.get(kind)
 		raws = raw if isinstance(raw, list) else [raw]
-		for number, (part, own) in enumerate(zip(run.parts(kind), raws, strict=False), 1):
+		for number, (part, own) in enumerate(
+			zip(run.parts(kind), raws if raw is not None else [], strict=True), 1
+		):
 			name = kind if number == 1 else f"{kind}/{number}"
 			pointer = f"/{kind}/{number - 1}" if isinstance(raw, list) else f"/{kind}"
 			found.append(Step(name, fingerprint(own, kind), _part(kind, part, pointer)))

@@ -16,7 +16,6 @@ from integration_hub.core.work import Result, Work, conflict
 from integration_hub.documents.orders import order_answer, read_order
 from integration_hub.exceptions import (
 	Fault,
-	NotFound,
 	QuotationNotUsable,
 	ReferenceBusy,
 	ValidationFailed,
@@ -46,6 +45,7 @@ from integration_hub.schemas.orders import (
 	OrderLine,
 	OrderLineUpdate,
 	OrderPayment,
+	Target,
 )
 
 DOCTYPE = "Sales Order"
@@ -361,21 +361,8 @@ def find(caller: Caller, external_id: str | None, name: str | None) -> str:
 	Raises:
 		NotFound: there is none, or it is not the caller's to see.
 	"""
-	found = None
-	if external_id is not None:
-		reference = references.find(caller.name, "order", external_id)
-		found = reference.document_name if reference else None
-	elif _is_reachable(caller, name):
-		found = name
-	if not found or not frappe.has_permission(DOCTYPE, "read", found):
-		raise NotFound(_("There is no order {0}.").format(external_id if external_id is not None else name))
-	return found
-
-
-def _is_reachable(caller: Caller, name: str) -> bool:
-	"""Whether a system may name an order: its own, or one that no system placed."""
-	order = frappe.db.get_value(DOCTYPE, name, ["name", "hub_system"], as_dict=True)
-	return bool(order) and order.name == name and order.hub_system in (None, "", caller.name)
+	target = Target.model_construct(external_id=external_id, name=name)
+	return selling.find(caller, DOCTYPE, "order", target)
 
 
 def get(caller: Caller, query: OrderGet) -> dict:

@@ -9,6 +9,7 @@ from frappe.model.document import Document
 from frappe.utils import flt, getdate
 
 from erpnext.accounts.doctype.payment_entry.payment_entry import get_payment_entry
+from erpnext.accounts.party import get_party_account
 
 from integration_hub.core.context import Caller
 from integration_hub.core.work import Work
@@ -31,19 +32,28 @@ from integration_hub.schemas.sales import PayPart
 
 @dataclass(frozen=True)
 class Money:
-	"""Converts between a document's currency and its company's, by one rate."""
+	"""Converts between a document's currency and its company's, by one rate.
+
+	`precision` is of the document's currency, `company_precision` of the company's (None: the same).
+	"""
 
 	document: str
 	company: str
 	rate: float
 	precision: int
+	company_precision: int | None = None
+
+	def round(self, amount: float, currency: str) -> float:
+		"""Return an amount rounded as the books keep that currency."""
+		own = self.company_precision is not None and currency == self.company != self.document
+		return flt(amount, self.company_precision if own else self.precision)
 
 	def convert(self, amount: float, origin: str, target: str) -> float:
 		"""Return an amount of currency `origin` in currency `target`, rounded as the books are."""
-		if origin == target:
-			return flt(amount, self.precision)
-		factor = self.rate if target == self.company else 1 / self.rate
-		return flt(float(amount) * factor, self.precision)
+		factor = 1.0
+		if origin != target:
+			factor = self.rate if target == self.company else 1 / self.rate
+		return self.round(float(amount) * factor, target)
 
 	def rate_of(self, currency: str) -> float:
 		"""Return the company's currency for one unit of `currency`."""
@@ -179,8 +189,6 @@ def _share_of(order: Document, invoice: str) -> float:
 
 
 def _receivable_currency(order: Document) -> str:
-	from erpnext.accounts.party import get_party_account
-
 	account = get_party_account("Customer", order.customer, order.company)
 	return frappe.get_cached_value("Account", account, "account_currency") or order.currency
 
@@ -223,7 +231,8 @@ def _money(target: Document, account: frappe._dict, part: PayPart, pointer: str)
 			pointer=f"{pointer}/method",
 		)
 	rate = float(part.exchange_rate) if part.exchange_rate else flt(target.conversion_rate)
-	return Money(target.currency, company, rate, target.precision("grand_total"))
+	precisions = target.precision("grand_total"), target.precision("base_grand_total")
+	return Money(target.currency, company, rate, *precisions)
 
 
 def _entry(open_documents: list[Due], account: frappe._dict, money: Money, day) -> Document:
@@ -267,21 +276,26 @@ def _set_amounts(
 	party = entry.paid_from_account_currency
 	book_rate = flt(target.conversion_rate)
 	outstanding = sum(due.amount for due in open_documents)
+	settled = None
 	if part.amount is None:
+		settled = outstanding
 		# What settles the debt: in the document's currency when that is the customer's, whatever the rate is today.
-		owed = outstanding if party == money.document else flt(outstanding / book_rate, money.precision)
-		paid = owed if currency == money.document else money.convert(owed, money.document, currency)
+		owed = (
+			outstanding if party == money.document else money.round(outstanding / book_rate, money.document)
+		)
+		paid = money.convert(owed, money.document, currency)
 	else:
 		check_decimals(target, "grand_total", part.amount, f"{pointer}/amount")
 		paid = float(part.amount)
 	fee = _fee(target, part, paid, pointer)
-	arrived = flt(paid - fee, money.precision)
+	arrived = money.round(paid - fee, currency)
 	entry.paid_amount = money.convert(arrived, currency, party)
 	entry.received_amount = money.convert(arrived, currency, entry.paid_to_account_currency)
 	entry.source_exchange_rate = money.rate_of(party)
 	entry.target_exchange_rate = money.rate_of(entry.paid_to_account_currency)
-	in_documents = paid if currency == money.document else money.convert(paid, currency, money.document)
-	settled = in_documents if party == money.document else flt(in_documents * book_rate, money.precision)
+	if settled is None:
+		in_documents = money.convert(paid, currency, money.document)
+		settled = in_documents if party == money.document else money.round(in_documents * book_rate, party)
 	allocated = _allocate(entry, settled, open_documents)
 	if fee:
 		kept = account_of_charge(caller, part.fee.code, f"{pointer}/fee")
@@ -289,8 +303,8 @@ def _set_amounts(
 		_deduct(entry, target, kept.account, value, _("Fee of {0}").format(part.method), kept.cost_center)
 	if party == money.company != money.document and money.rate != book_rate:
 		# The debt is kept in the company's currency: the difference of the rates is gained or lost here.
-		worth = flt(allocated / book_rate * money.rate, money.precision)
-		if difference := flt(allocated - worth, money.precision):
+		worth = money.round(allocated / book_rate * money.rate, party)
+		if difference := money.round(allocated - worth, party):
 			_deduct(
 				entry, target, _gain_loss_account(target, pointer), difference, _("Exchange gain or loss")
 			)
@@ -314,7 +328,8 @@ def book_rounding(entry: Document, target: Document) -> None:
 		allocated - entry.base_paid_amount - kept if receives else entry.base_paid_amount - allocated - kept
 	)
 	difference = flt(difference, entry.precision("base_paid_amount"))
-	if 0 < abs(difference) <= len(entry.references + entry.deductions) / 100:
+	smallest = 10 ** -entry.precision("base_paid_amount")
+	if 0 < abs(difference) <= len(entry.references + entry.deductions) * smallest:
 		account = frappe.get_cached_value("Company", target.company, "round_off_account")
 		_deduct(entry, target, account or _gain_loss_account(target, ""), difference, _("Rounding"))
 	entry.run_method("set_amounts")

@@ -27,7 +27,7 @@ MAX_ID = 140
 _NOT_CONTENT = {"external_id", "validate_only", "order", "invoice", "fulfillment"}
 
 
-def find(caller: Caller, doctype: str, object_type: str, target: Target, pointer: str) -> str:
+def find(caller: Caller, doctype: str, object_type: str, target: Target, pointer: str | None = None) -> str:
 	"""Return the name of a document, by the caller's id or by name, that is the caller's to see.
 
 	Raises:

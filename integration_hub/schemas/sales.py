@@ -339,7 +339,9 @@ class StatusLine(AnswerModel):
 	delivered: float = Field(description="Quantity with the customer: delivered less returned")
 	billed: float = Field(description="Quantity billed less credited")
 	returned: float
-	billed_amount: float = Field(description="Billed less credited, without taxes, in the order's currency")
+	billed_amount: float = Field(
+		description="Billed less credited by line, without taxes, in the order's currency; credits by amount belong to no line"
+	)
 	paid_amount: float = Field(description="The share of billed_amount that is paid")
 
 
@@ -349,7 +351,9 @@ class StatusTotals(AnswerModel):
 	ordered: float
 	billed: float
 	credited: float
-	paid: float = Field(description="Received less paid back, advances included")
+	paid: float = Field(
+		description="Received for it less paid back, advances included; without what was paid too much"
+	)
 	outstanding: float = Field(description="Of the invoices")
 
 
