@@ -108,7 +108,7 @@ def _change_lines(work: Work, order: Document, lines: list[OrderLineUpdate]) -> 
 		if row is None:
 			added.append((_new_line(line, pointer), pointer))
 		elif line.remove:
-			_check_removable(order, row, pointer)
+			_check_removable(row, pointer)
 			removed.add(row.name)
 		else:
 			_change_row(order, row, line, pointer)
@@ -139,7 +139,7 @@ def _new_line(line: OrderLineUpdate, pointer: str) -> OrderLine:
 	return OrderLine.model_validate(line.model_dump(mode="json", exclude_unset=True, exclude={"remove"}))
 
 
-def _check_removable(order: Document, row: Document, pointer: str) -> None:
+def _check_removable(row: Document, pointer: str) -> None:
 	documents = [
 		*selling.named(DELIVERY, _holding("Delivery Note Item", row.name)),
 		*selling.named(INVOICE, _holding("Sales Invoice Item", row.name)),

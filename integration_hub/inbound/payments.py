@@ -97,7 +97,7 @@ def pay(
 		raise _nothing_open(order, invoice, pointer)
 	selling.check_rights(work.caller, PAYMENT, part.submit)
 	money = _money(invoice or order, account, part, pointer)
-	entry = _entry(open_documents, account, money, _day(part, pointer))
+	entry = _entry(open_documents, account, _day(part, pointer))
 	_set_amounts(work.caller, entry, invoice or order, part, money, open_documents, pointer)
 	entry.update(
 		{
@@ -235,7 +235,7 @@ def _money(target: Document, account: frappe._dict, part: PayPart, pointer: str)
 	return Money(target.currency, company, rate, *precisions)
 
 
-def _entry(open_documents: list[Due], account: frappe._dict, money: Money, day) -> Document:
+def _entry(open_documents: list[Due], account: frappe._dict, day) -> Document:
 	"""Return the unsaved Payment Entry with a reference row for each open document."""
 
 	def mapped(due: Due) -> Document:
