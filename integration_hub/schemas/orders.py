@@ -277,7 +277,9 @@ class OrderLineUpdate(Model):
 	external_id: ExternalId = Field(description="The caller's id of the line")
 	quantity: Quantity | None = None
 	unit_price: Amount | None = Field(None, description="Price of one unit before discount; 0 stays 0")
-	discount: LineDiscount | None = None
+	discount: LineDiscount | None = Field(
+		None, description="Comes with unit_price; a price without it has no discount"
+	)
 	deliver_by: Time | None = None
 	remove: bool = Field(False, description="Drop the line; nothing of it may be delivered or billed")
 	sku: Code | None = Field(None, description="Only of a line to add, as the other identifiers")

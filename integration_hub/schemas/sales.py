@@ -47,9 +47,16 @@ class LineTarget(Model):
 class StockLine(LineTarget):
 	"""A line that moves goods; the same line may come several times, for several batches or warehouses."""
 
-	warehouse: Name | None = None
-	batch: Name | None = None
-	serials: list[Name] | None = Field(None, min_length=1, max_length=1000)
+	warehouse: Name | None = Field(
+		None, description="A name from the system's map, or ERPNext's; default: the order line's"
+	)
+	batch: Name | None = Field(None, description="Default: what ERPNext picks, where it is set to")
+	serials: list[Name] | None = Field(
+		None,
+		min_length=1,
+		max_length=1000,
+		description="One for each unit; default: what ERPNext picks, where it is set to",
+	)
 
 	@model_validator(mode="after")
 	def _serials(self):
@@ -67,24 +74,30 @@ class RefundLine(LineTarget):
 	)
 	warehouse: Name | None = Field(None, description="Where they come back to; default: where they left from")
 	batch: Name | None = None
-	serials: list[Name] | None = Field(None, min_length=1, max_length=1000)
+	serials: list[Name] | None = Field(
+		None, min_length=1, max_length=1000, description="Needed for a part of a line that has serial numbers"
+	)
 
 
 class RefundCharge(Model):
 	"""A charge of the order (shipping, handling …) that is given back."""
 
 	code: Code
-	amount: Quantity | None = Field(None, description="Default: all of it")
+	amount: Quantity | None = Field(None, description="Default: all that is left of it on the invoice")
 
 
 class FulfillPart(Model):
-	"""Deliver lines of an order; `{}` everything that is open."""
+	"""Deliver lines of an order; `{}` delivers everything that is open."""
 
 	external_id: ExternalId | None = Field(
-		None, description="The caller's id of the parcel; made from the order's if absent"
+		None, description="The caller's id of the parcel; made from the order's id if absent"
 	)
-	lines: list[StockLine] | None = Field(None, min_length=1, max_length=1000)
-	warehouse: Name | None = Field(None, description="For all lines; default: the lines' own")
+	lines: list[StockLine] | None = Field(
+		None, min_length=1, max_length=1000, description="Default: all that is open"
+	)
+	warehouse: Name | None = Field(
+		None, description="For all lines that name none; default: the order lines' own"
+	)
 	carrier: Line | None = None
 	tracking_number: Line | None = None
 	tracking_url: Url | None = None
@@ -93,12 +106,14 @@ class FulfillPart(Model):
 
 
 class InvoicePart(Model):
-	"""Bill lines of an order; `{}` everything that is open."""
+	"""Bill lines of an order; `{}` bills everything that is open."""
 
 	external_id: ExternalId | None = Field(
-		None, description="The caller's id of the invoice; made from the order's if absent"
+		None, description="The caller's id of the invoice; made from the order's id if absent"
 	)
-	lines: list[StockLine] | None = Field(None, min_length=1, max_length=1000)
+	lines: list[StockLine] | None = Field(
+		None, min_length=1, max_length=1000, description="Default: all that is open"
+	)
 	posting_at: Time | None = Field(None, description="Default: now")
 	due_date: Time | None = Field(None, description="Default: by the payment terms")
 	terms: Name | None = Field(None, description="A Payment Terms Template")
@@ -118,13 +133,15 @@ class InvoicePart(Model):
 
 
 class PayPart(Model):
-	"""Book money received; without an amount what is outstanding."""
+	"""Book money received; without an amount, what is outstanding."""
 
 	external_id: ExternalId | None = Field(
-		None, description="The gateway's transaction id; made from the order's or invoice's if absent"
+		None, description="The gateway's transaction id; made from the id of order or invoice if absent"
 	)
-	method: Code
-	amount: Quantity | None = Field(None, description="What the customer paid, in `currency`")
+	method: Code = Field(description="Mapped to an account by the Connected System")
+	amount: Quantity | None = Field(
+		None, description="What the customer paid, in `currency`; what exceeds the debt stays unallocated"
+	)
 	currency: Currency | None = Field(None, description="Default: the document's")
 	exchange_rate: Quantity | None = Field(
 		None, description="Company currency for one unit of the foreign one; default: the document's own rate"
@@ -136,15 +153,26 @@ class PayPart(Model):
 
 
 class RefundPart(Model):
-	"""Take goods back, give credit, pay money back; `{}` everything that is left."""
+	"""Take goods back, give credit, pay money back; `{}` gives back everything that is left."""
 
 	external_id: ExternalId | None = Field(
-		None, description="The caller's id of the refund; made from the order's or invoice's if absent"
+		None, description="The caller's id of the refund; made from the id of order or invoice if absent"
 	)
-	lines: list[RefundLine] | None = Field(None, min_length=1, max_length=1000)
-	charges: list[RefundCharge] | None = Field(None, min_length=1, max_length=100)
+	lines: list[RefundLine] | None = Field(
+		None,
+		min_length=1,
+		max_length=1000,
+		description="Default, with neither charges nor amount: everything that is left",
+	)
+	charges: list[RefundCharge] | None = Field(
+		None,
+		min_length=1,
+		max_length=100,
+		description="Come back only when they are named, or with everything",
+	)
 	amount: Quantity | None = Field(
-		None, description="Credit just this much, taxes included; default: what lines and charges are worth"
+		None,
+		description="Credit just this much, taxes included; default: what lines and charges are worth. Of an order paid in advance: pay back just this much",
 	)
 	method: Code | None = Field(None, description="Pay the money back by this method; absent: credit only")
 	reference: Line | None = None
