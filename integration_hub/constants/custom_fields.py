@@ -144,7 +144,17 @@ _TAX_ROW = [
 		"hidden": 1,
 		"print_hide": 1,
 		"translatable": 0,
-	}
+	},
+	{
+		"fieldname": "hub_code",
+		"label": "Code of the system",
+		"fieldtype": "Data",
+		"insert_after": "hub_kind",
+		"hidden": 1,
+		"print_hide": 1,
+		"ignore_xss_filter": 1,
+		"translatable": 0,
+	},
 ]
 
 

@@ -113,6 +113,7 @@ def _tax_row(caller: Caller, doc: Document, tax: Tax, pointer: str) -> dict:
 		"cost_center": mapped.cost_center or caller.system.cost_center,
 		"description": tax.title or tax.code,
 		"hub_kind": TAX,
+		"hub_code": tax.code,
 	}
 	if tax.amount is not None:
 		return {
@@ -154,6 +155,7 @@ def _charge_row(caller: Caller, doc: Document, charge: Charge, pointer: str) -> 
 		"description": charge.title or charge.code,
 		"tax_amount": _money(doc, charge.amount, pointer + "/amount"),
 		"hub_kind": CHARGE,
+		"hub_code": charge.code,
 	}
 
 

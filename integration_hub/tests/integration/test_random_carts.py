@@ -365,7 +365,7 @@ def differing(ours: dict, theirs: dict) -> list[str]:
 
 
 # What says which system sent it and what it meant, and how the hub makes ERPNext keep to that.
-HUBS = {"hub_system", "hub_external_id", "hub_discounts", "hub_kind", "ignore_pricing_rule"}
+HUBS = {"hub_system", "hub_external_id", "hub_discounts", "hub_kind", "hub_code", "ignore_pricing_rule"}
 # Money paid in advance for an order is set against its invoices; by hand there is a button.
 HUBS |= {"allocate_advances_automatically", "only_include_allocated_payments"}
 # What the accounts hold at that moment, which version 15 notes on a payment.
