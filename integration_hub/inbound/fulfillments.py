@@ -9,9 +9,10 @@ from erpnext.stock.doctype.packed_item.packed_item import make_packing_list
 
 from integration_hub.core.work import Work
 from integration_hub.documents.sales import DELIVERY, INVOICE, deliveries_of, sold
+from integration_hub.exceptions import QuantityExceedsOpen
 from integration_hub.inbound import selling, stock, warehouses
 from integration_hub.inbound.erpnext_errors import translated
-from integration_hub.inbound.lines import Nothing, Open, Wanted, sums, wanted
+from integration_hub.inbound.lines import Nothing, Open, Wanted, shown, sums, wanted
 from integration_hub.inbound.shares import Progress, amount_of, documents_before, take_share
 from integration_hub.schemas.sales import FulfillPart
 
@@ -78,7 +79,7 @@ def place_rows(doc: Document, chosen: list[Wanted], nothing: Nothing) -> list[Wa
 	for one in chosen:
 		if one.row.name not in mapped:
 			raise nothing.error(one.pointer)
-		for row, quantity in _spread(mapped[one.row.name], one.quantity):
+		for row, quantity in _spread(mapped[one.row.name], one):
 			if row in doc.items:
 				# The same line again, for another batch or warehouse.
 				row = doc.append("items", {**row.as_dict(no_default_fields=True), "name": None})
@@ -88,26 +89,36 @@ def place_rows(doc: Document, chosen: list[Wanted], nothing: Nothing) -> list[Wa
 			row.qty = quantity
 			row.stock_qty = flt(quantity * flt(row.conversion_factor or 1), row.precision("stock_qty"))
 			if one.line is not None:
-				stock.set_serials_and_batch(row, one.line)
+				stock.set_serials_and_batch(row, one.line.serials, one.line.batch)
 			placed.append(one)
 	return placed
 
 
-def _spread(rows: list[list], quantity: float) -> list[tuple[Document, float]]:
-	"""Return how much of a quantity each mapped row takes; a delivery may hold a line several times.
+def _spread(rows: list[list], one: Wanted) -> list[tuple[Document, float]]:
+	"""Return how much of a line each mapped row takes; a delivery may hold a line several times.
 
 	Args:
 		rows: [row, what is left of it]; what is taken is subtracted.
+
+	Raises:
+		QuantityExceedsOpen: the rows have less left, by ERPNext's count.
 	"""
 	if len(rows) == 1:
-		return [(rows[0][0], quantity)]
-	taken = []
+		return [(rows[0][0], one.quantity)]
+	taken, quantity = [], one.quantity
 	for pair in rows:
 		part = min(pair[1], quantity)
 		if part > 0:
 			taken.append((pair[0], part))
 			pair[1] = flt(pair[1] - part, 9)
 			quantity = flt(quantity - part, 9)
+	if quantity > 0:
+		most = flt(one.quantity - quantity, 9)
+		raise QuantityExceedsOpen(
+			_("{0} asked for, {1} open of {2}.").format(shown(one.quantity), shown(most), one.row.item_code),
+			pointer=f"{one.pointer}/quantity" if one.line else one.pointer,
+			details={"open": most},
+		)
 	return taken
 
 

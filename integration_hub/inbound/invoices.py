@@ -94,7 +94,8 @@ def _within_delivery(open_of: dict[str, Open], delivery: Document) -> dict[str, 
 	delivered = dict.fromkeys(open_of, 0.0)
 	for row in delivery.items:
 		if row.so_detail in delivered:
-			delivered[row.so_detail] += row.qty - billed[row.name] - flt(row.returned_qty)
+			# Billed and then returned, a row has nothing left, not less: the others of its line have theirs.
+			delivered[row.so_detail] += max(0.0, row.qty - billed[row.name] - flt(row.returned_qty))
 	return {
 		name: Open(
 			min(one.most, flt(delivered[name], 9)), max(0.0, min(one.default, flt(delivered[name], 9)))

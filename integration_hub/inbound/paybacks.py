@@ -143,7 +143,7 @@ class _Share:
 
 def _shares(order: Document, part: RefundPart, pointer: str) -> list[_Share]:
 	"""Return what is given back of which Payment Entry: the latest first."""
-	advances = _advances(order)
+	advances = _advances(order, pointer)
 	if not advances:
 		raise StateConflict(
 			_("Nothing of order {0} is paid in advance, so there is no money to pay back.").format(
@@ -186,22 +186,33 @@ def _check_separate(order: Document, shares: list[_Share], pointer: str) -> None
 			)
 
 
-def _advances(order: Document) -> list[tuple[Document, float]]:
-	"""Return the Payment Entries that pay an order in advance, locked, and what they pay; of one receivable account."""
+def _advances(order: Document, pointer: str) -> list[tuple[Document, float]]:
+	"""Return the Payment Entries that pay an order in advance, locked, the latest first, and what they pay.
+
+	Raises:
+		PaymentNotBookable: they are on several receivable accounts.
+	"""
 	names = frappe.get_all(
 		"Payment Entry Reference",
 		filters={"reference_doctype": order.doctype, "reference_name": order.name, "docstatus": 1},
 		pluck="parent",
 		distinct=True,
 	)
-	entries = [selling.locked(PAYMENT, name) for name in sorted(names)]
-	entries.sort(key=lambda doc: doc.creation, reverse=True)
 	found = []
-	for doc in entries:
+	for doc in [selling.locked(PAYMENT, name) for name in sorted(names)]:
 		advance = sum(row.allocated_amount for row in doc.references if row.reference_name == order.name)
-		if doc.docstatus == 1 and advance > 0 and doc.paid_from == entries[0].paid_from:
+		if doc.docstatus == 1 and advance > 0:
 			found.append((doc, advance))
-	return found
+	if len({doc.paid_from for doc, _advance in found}) > 1:
+		documents = selling.named(PAYMENT, [doc.name for doc, _advance in found])
+		raise PaymentNotBookable(
+			_("The advances of order {0} are on several accounts: {1}. Pay them back in ERPNext.").format(
+				order.name, selling.listed(documents)
+			),
+			pointer=f"{pointer}/method",
+			details={"documents": documents},
+		)
+	return sorted(found, key=lambda pair: pair[0].creation, reverse=True)
 
 
 def _advance_entry(

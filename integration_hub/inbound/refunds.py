@@ -14,10 +14,10 @@ from integration_hub.core.references import AlreadyBound
 from integration_hub.core.work import Work
 from integration_hub.documents.sales import DELIVERY, INVOICE, PAYMENT, deliveries_of, invoices_of
 from integration_hub.exceptions import StateConflict
-from integration_hub.inbound import credits, paybacks, selling
+from integration_hub.inbound import credits, paybacks, selling, stock
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.lines import Nothing, Open, Wanted, shown, sums, wanted
-from integration_hub.inbound.returns import Row, keep_rows
+from integration_hub.inbound.returns import Row, keep_rows, serials_by_row
 from integration_hub.inbound.selling import Taken
 from integration_hub.inbound.shares import documents_before
 from integration_hub.schemas.sales import RefundPart
@@ -32,6 +32,8 @@ class Sold:
 	invoices: list[Document]
 	returnable: dict[str, float] = field(default_factory=dict)
 	creditable: dict[str, float] = field(default_factory=dict)
+	# By the pointer of a line and the row of a delivery or invoice: which serial numbers of the line left with it.
+	serials: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
 	def delivered(self, row: Document) -> list[tuple[Document, Document]]:
 		"""Return the deliveries' rows of an order's row; those of invoices that moved the goods themselves, too."""
@@ -44,6 +46,17 @@ class Sold:
 
 	def left(self, pairs: list[tuple[Document, Document]], of: dict[str, float]) -> float:
 		return flt(sum(max(0.0, of[item.name]) for _doc, item in pairs), 9)
+
+	def take(self, of: dict[str, float], item: Document, one: Wanted, quantity: float, moves: bool) -> Row:
+		"""Take of a row what comes back of it; where goods move by serial number, as many as left with it."""
+		share, serials = min(quantity, max(0.0, of[item.name])), None
+		if moves and one.pointer in self.serials:
+			factor = flt(item.conversion_factor or 1)
+			serials = self.serials[one.pointer].get(item.name, [])
+			share = min(share, flt(len(serials) / factor, 9))
+			serials = serials[: round(share * factor)]
+		of[item.name] = flt(of[item.name] - share, 9)
+		return Row(item, share, one, serials)
 
 
 def _origin(item: Document) -> str:
@@ -68,6 +81,7 @@ def refund(
 	sold = _sold(order, invoice)
 	advance = bool(part.method and order) and not (sold.invoices or part.lines or part.charges)
 	chosen = _chosen(sold, part, target, pointer, none=advance)
+	_find_serials(sold, chosen)
 	made: list[Document] = []
 
 	def keep(doc: Document, object_type: str) -> None:
@@ -76,7 +90,7 @@ def refund(
 	plan = _credit_plan(sold, chosen)
 	for doc in [] if advance else _credit(work, sold, plan, part, taken, target, pointer):
 		keep(doc, "credit_note")
-	for doc in _take_back(work, sold, chosen, plan, part, taken):
+	for doc in _take_back(work, sold, chosen, plan, part, taken, pointer):
 		keep(doc, "return")
 	if advance:
 		keep(paybacks.give_back_advance(work, order, part, taken, pointer), "refund_payment")
@@ -182,6 +196,22 @@ def _restocks(one: Wanted) -> bool:
 	return one.line is None or one.line.restock is not False
 
 
+def _find_serials(sold: Sold, chosen: list[Wanted]) -> None:
+	"""Find out with which rows the serial numbers left that lines name, and that they are as many as come back."""
+	taken: set[str] = set()
+	for one in chosen:
+		if one.line is None or not one.line.serials or not _restocks(one):
+			continue
+		pairs = sold.delivered(one.row)
+		sold.serials[one.pointer] = serials_by_row(one, [item for _doc, item in pairs], taken)
+		quantity = min(one.quantity, sold.left(pairs, sold.returnable))
+		count = flt(quantity * flt(one.row.conversion_factor or 1), 6)
+		if len(one.line.serials) != count:
+			raise stock.wrong_number_of_serials(
+				one.line.serials, count, one.row.item_code, f"{one.pointer}/serials"
+			)
+
+
 # Rows to credit, by invoice and whether its credit note moves the goods back.
 Plan = dict[tuple[str, bool], list[Row]]
 
@@ -191,11 +221,11 @@ def _credit_plan(sold: Sold, chosen: list[Wanted]) -> Plan:
 	for one in chosen:
 		quantity = one.quantity
 		for doc, item in sold.billed(one.row):
-			share = min(quantity, max(0.0, sold.creditable[item.name]))
-			if share > 0:
-				moves = bool(doc.update_stock) and _restocks(one)
-				plan.setdefault((doc.name, moves), []).append(Row(item, share, one))
-				quantity = flt(quantity - share, 9)
+			moves = bool(doc.update_stock) and _restocks(one)
+			row = sold.take(sold.creditable, item, one, quantity, moves)
+			if row.quantity > 0:
+				plan.setdefault((doc.name, moves), []).append(row)
+				quantity = flt(quantity - row.quantity, 9)
 	return plan
 
 
@@ -236,7 +266,13 @@ def _credit(
 
 
 def _take_back(
-	work: Work, sold: Sold, chosen: list[Wanted], plan: Plan, part: RefundPart, taken: Taken
+	work: Work,
+	sold: Sold,
+	chosen: list[Wanted],
+	plan: Plan,
+	part: RefundPart,
+	taken: Taken,
+	pointer: str,
 ) -> list[Document]:
 	"""Return the goods of the chosen lines to the deliveries they came with, but for what credit notes bring back."""
 	returns: dict[str, list[Row]] = {}
@@ -254,36 +290,35 @@ def _take_back(
 				details={"documents": selling.named(DELIVERY, [doc.name for doc in sold.deliveries])},
 			)
 		for doc, item in _notes_of(sold, one):
-			share = min(quantity, max(0.0, sold.returnable[item.name]))
-			if share > 0:
-				returns.setdefault(doc.name, []).append(Row(item, share, one))
-				quantity = flt(quantity - share, 9)
-	return [_return(work, name, rows, part, taken) for name, rows in returns.items()]
+			row = sold.take(sold.returnable, item, one, quantity, True)
+			if row.quantity > 0:
+				returns.setdefault(doc.name, []).append(row)
+				quantity = flt(quantity - row.quantity, 9)
+	return [_return(work, name, rows, part, taken, pointer) for name, rows in returns.items()]
 
 
 def _notes_of(sold: Sold, one: Wanted) -> list[tuple[Document, Document]]:
-	"""Return the Delivery Notes' rows of a line; those its serial numbers or batch left with come first."""
+	"""Return the Delivery Notes' rows of a line; those its batch left with come first."""
 	pairs = [(doc, item) for doc, item in sold.delivered(one.row) if doc.doctype == DELIVERY]
-	if one.line is None or not (one.line.serials or one.line.batch) or len(pairs) < 2:
+	if one.line is None or not one.line.batch or len(pairs) < 2:
 		return pairs
-	wanted_ones = (
-		{"serial_no": ("in", one.line.serials)} if one.line.serials else {"batch_no": one.line.batch}
-	)
 	bundles = [item.serial_and_batch_bundle for _doc, item in pairs if item.serial_and_batch_bundle]
 	held = set(
 		frappe.get_all(
-			"Serial and Batch Entry", filters={"parent": ("in", bundles), **wanted_ones}, pluck="parent"
+			"Serial and Batch Entry",
+			filters={"parent": ("in", bundles), "batch_no": one.line.batch},
+			pluck="parent",
 		)
 	)
 	return sorted(pairs, key=lambda pair: pair[1].serial_and_batch_bundle not in held)
 
 
-def _return(work: Work, name: str, rows: list[Row], part: RefundPart, taken: Taken) -> Document:
+def _return(work: Work, name: str, rows: list[Row], part: RefundPart, taken: Taken, pointer: str) -> Document:
 	selling.check_rights(work.caller, DELIVERY)
 	with translated():
 		doc = make_return_doc(DELIVERY, name)
-	keep_rows(work, doc, rows, "dn_detail")
-	selling.set_posting(doc, part.posting_at, "")
+	keep_rows(work, doc, rows, "dn_detail", moves=True)
+	selling.set_posting(doc, part.posting_at, pointer)
 	with translated():
 		doc.run_method("calculate_taxes_and_totals")
 	return selling.save(work, doc, Taken(taken.external_id))

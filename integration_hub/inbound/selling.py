@@ -16,7 +16,14 @@ from integration_hub.core.payload import digest
 from integration_hub.core.references import AlreadyBound
 from integration_hub.core.work import Work, conflict
 from integration_hub.documents.sales import DELIVERY, INVOICE, ORDER, PAYMENT
-from integration_hub.exceptions import NotFound, PermissionDenied, ReferenceBusy, StateConflict
+from integration_hub.exceptions import (
+	Fault,
+	NotFound,
+	PermissionDenied,
+	ReferenceBusy,
+	StateConflict,
+	ValidationFailed,
+)
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.times import site_date, site_time
 from integration_hub.schemas.orders import Target
@@ -213,8 +220,13 @@ def save(work: Work, doc: Document, taken: Taken, *, submit: bool = True) -> Doc
 	doc.flags.ignore_permlevel_for_fields = ["ignore_pricing_rule"]
 	with translated():
 		if submit:
-			lock_bins(doc)
+			if doc.get("is_return"):
+				# Of what goes out they are locked since its stock was checked.
+				lock_bins(doc)
 			doc.docstatus = 1
+		if doc.get("packed_items"):
+			# ERPNext lists them when it inserts, and would give a row the warehouse of another it finds here.
+			doc.packed_items = []
 		doc.insert()
 		if submit:
 			_settle_status(doc)
@@ -261,18 +273,20 @@ def lock_bins(doc: Document) -> None:
 
 
 def set_posting(doc: Document, at: datetime | None, pointer: str) -> None:
-	"""Set when a document is posted; default: now."""
+	"""Set when a document is posted; default: now.
+
+	Raises:
+		ValidationFailed: in the future, or not a day that can be stored.
+	"""
 	if at is None:
 		return
 	site_date(at, f"{pointer}/posting_at")
 	moment = site_time(at)
 	if moment > now_datetime():
-		raise StateConflict(
-			_("{0} lies in the future; deliveries and invoices are posted today or before.").format(
-				at.isoformat()
-			),
-			pointer=f"{pointer}/posting_at",
+		message = _("{0} lies in the future; deliveries and invoices are posted today or before.").format(
+			at.isoformat()
 		)
+		raise ValidationFailed(message, errors=[Fault(f"{pointer}/posting_at", message, "date_in_future")])
 	doc.set_posting_time = 1
 	doc.posting_date = moment.date()
 	doc.posting_time = moment.time().isoformat()

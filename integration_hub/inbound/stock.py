@@ -17,7 +17,6 @@ from integration_hub.exceptions import (
 	StockShort,
 )
 from integration_hub.inbound.lines import shown
-from integration_hub.schemas.sales import RefundLine, StockLine
 
 # Picks serial numbers and batches by itself when nothing is said.
 _PICKS = "auto_create_serial_and_batch_bundle_for_outward"
@@ -43,13 +42,36 @@ def _moved(doc: Document) -> list[Document]:
 	return [*doc.items, *(doc.get("packed_items") or [])]
 
 
-def set_serials_and_batch(row: Document, line: StockLine | RefundLine) -> None:
+def set_serials_and_batch(row: Document, serials: list[str] | None, batch: str | None) -> None:
 	"""Say which serial numbers and which batch a row moves."""
-	if line.serials or line.batch:
+	if serials or batch:
 		row.use_serial_batch_fields = 1
 		row.serial_and_batch_bundle = None
-		row.serial_no = "\n".join(line.serials or [])
-		row.batch_no = line.batch
+		row.serial_no = "\n".join(serials or [])
+		row.batch_no = batch
+
+
+def known_serials(serials: list[str]) -> dict[str, frappe._dict]:
+	"""Return name, item_code and warehouse of those serial numbers that exist, by their exact names."""
+	rows = frappe.get_all(
+		"Serial No", filters={"name": ("in", serials)}, fields=["name", "item_code", "warehouse"]
+	)
+	return {row.name: row for row in rows}
+
+
+def no_such_serial(item: str, serial: str) -> str:
+	return _("Item {0} has no serial number {1}.").format(item, serial)
+
+
+def serial_stands_twice(serial: str) -> str:
+	return _("Serial number {0} stands on two lines.").format(serial)
+
+
+def wrong_number_of_serials(serials: list[str], quantity: float, item: str, pointer: str) -> SerialRequired:
+	return SerialRequired(
+		_("{0} serial numbers for a quantity of {1} of {2}.").format(len(serials), shown(quantity), item),
+		pointer=pointer,
+	)
 
 
 def check_outgoing(doc: Document, pointers: list[str]) -> None:
@@ -90,28 +112,18 @@ def _check_serials(row: Document, item: frappe._dict, picks: int, taken: set[str
 			)
 		return
 	if len(serials) != _count(row):
-		raise SerialRequired(
-			_("{0} serial numbers for a quantity of {1} of {2}.").format(
-				len(serials), _count(row), item.name
-			),
-			pointer=_within(pointer, "serials"),
-		)
+		raise wrong_number_of_serials(serials, _count(row), item.name, _within(pointer, "serials"))
 	_check_each_serial(row, serials, taken, pointer)
 
 
 def _check_each_serial(row: Document, serials: list[str], taken: set[str], pointer: str) -> None:
-	known = {
-		found.name: found
-		for found in frappe.get_all(
-			"Serial No", filters={"name": ("in", serials)}, fields=["name", "item_code", "warehouse"]
-		)
-	}
+	known = known_serials(serials)
 	for index, serial in enumerate(serials):
 		found = known.get(serial)
 		if not found or found.item_code != row.item_code:
-			message = _("Item {0} has no serial number {1}.").format(row.item_code, serial)
+			message = no_such_serial(row.item_code, serial)
 		elif serial in taken:
-			message = _("Serial number {0} stands on two lines.").format(serial)
+			message = serial_stands_twice(serial)
 		elif found.warehouse != row.warehouse:
 			where = found.warehouse or _("no warehouse: it is delivered or not received yet")
 			message = _("Serial number {0} is not in {1} but in {2}.").format(serial, row.warehouse, where)
@@ -127,7 +139,7 @@ def _within(pointer: str, field: str) -> str:
 
 
 def _count(row: Document) -> int:
-	return cint(flt(row.qty) * flt(row.conversion_factor or 1))
+	return round(flt(flt(row.qty) * flt(row.conversion_factor or 1), 6))
 
 
 def _check_batch(

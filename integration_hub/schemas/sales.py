@@ -44,6 +44,12 @@ class LineTarget(Model):
 		return self
 
 
+def _no_serial_twice(line):
+	if line.serials and len(line.serials) != len(set(line.serials)):
+		raise PydanticCustomError("duplicate_serial", "A serial number stands twice")
+	return line
+
+
 class StockLine(LineTarget):
 	"""A line that moves goods; the same line may come several times, for several batches or warehouses."""
 
@@ -58,11 +64,7 @@ class StockLine(LineTarget):
 		description="One for each unit; default: what ERPNext picks, where it is set to",
 	)
 
-	@model_validator(mode="after")
-	def _serials(self):
-		if self.serials and len(self.serials) != len(set(self.serials)):
-			raise PydanticCustomError("duplicate_serial", "A serial number stands twice")
-		return self
+	_serials = model_validator(mode="after")(_no_serial_twice)
 
 
 class RefundLine(LineTarget):
@@ -77,6 +79,8 @@ class RefundLine(LineTarget):
 	serials: list[Name] | None = Field(
 		None, min_length=1, max_length=1000, description="Needed for a part of a line that has serial numbers"
 	)
+
+	_serials = model_validator(mode="after")(_no_serial_twice)
 
 
 class RefundCharge(Model):

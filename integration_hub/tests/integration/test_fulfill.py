@@ -733,7 +733,8 @@ def test_a_day_in_the_past(hub, trade):
 def test_a_day_in_the_future(hub, trade):
 	sold = bought(hub, {"item_code": trade.early()})
 	moment = f"{add_days(nowdate(), 2)}T00:00:00"
-	refuse(hub, sold, 409, "state_conflict", ["/posting_at"], posting_at=moment)
+	problem = refuse(hub, sold, 422, "validation_failed", ["/posting_at"], posting_at=moment)
+	assert [fault["code"] for fault in problem["errors"]] == ["date_in_future"]
 
 
 def test_a_closed_period(hub, trade, factory):

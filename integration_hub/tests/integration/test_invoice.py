@@ -261,6 +261,19 @@ def test_parts_share_shipping_and_a_tax_sent_as_an_amount(hub, masters):
 	]
 
 
+def test_parts_share_two_charges_and_two_taxes_of_one_code(hub):
+	sold = bought(
+		hub,
+		{"quantity": 2, "unit_price": 10},
+		charges=[{"code": "shipping", "amount": 5}, {"code": "shipping", "amount": 3}],
+		taxes=[{"code": "vat", "amount": 1}, {"code": "vat", "amount": 1}],
+	)
+	invoices = [billed(hub, sold, lines=one()) for _ in range(2)]
+	assert [[row.tax_amount for row in doc.taxes] for doc in invoices] == [[0.5, 0.5, 2.5, 1.5]] * 2
+	assert [row.hub_code for row in invoices[1].taxes] == ["vat", "vat", "shipping", "shipping"]
+	assert amounts(invoices, "grand_total") == [15, 15]
+
+
 def test_parts_share_a_discount(hub):
 	sold = bought(
 		hub,
@@ -601,7 +614,8 @@ def test_a_day_in_the_past(hub):
 
 def test_a_day_in_the_future(hub):
 	moment = f"{add_days(nowdate(), 2)}T00:00:00"
-	refuse(hub, bought(hub, {}), 409, "state_conflict", ["/posting_at"], posting_at=moment)
+	problem = refuse(hub, bought(hub, {}), 422, "validation_failed", ["/posting_at"], posting_at=moment)
+	assert [fault["code"] for fault in problem["errors"]] == ["date_in_future"]
 
 
 def test_closed_and_frozen_books(hub, factory, masters, trade):
