@@ -429,7 +429,172 @@ def test_charges(sell, masters, accounts):
 
 def test_a_charge_the_invoice_does_not_have(sell):
 	sale = sell("fulfill", "invoice", pay={}, charges=SHIPPING)
-	sale.refused(422, "charge_not_mapped", ["/charges"], charges=[{"code": "gateway"}])
+	for charges in ([{"code": "gateway"}], [{"code": "shipping"}, {"code": "gateway"}]):
+		at = f"/charges/{len(charges) - 1}/code"
+		problem = sale.refused(409, "state_conflict", [at], charges=charges)
+		assert problem["documents"] == [{"doctype": "Sales Invoice", "name": sale.invoices[0]}]
+
+
+def fixed_of(doc) -> list[float]:
+	"""Return the amounts of the rows of taxes and charges."""
+	return [row.tax_amount for row in doc.taxes]
+
+
+FIXED = {
+	"taxes": [{"code": "vat", "amount": 10}],
+	"charges": [{"code": "shipping", "amount": 6}, {"code": "shipping", "amount": 4}],
+}
+
+
+def test_a_fixed_tax_after_part_of_it_went_by_amount(sell, factory):
+	"""Of 35 + tax 10, 18 by amount takes 4 of the tax; a line of 10 reaches 2.86 of it, so takes no more."""
+	customer = factory.customer()
+	sale = sell("invoice", pay={}, customer={"name": customer}, taxes=FIXED["taxes"])
+	by_amount = sale.refund(amount=18, method="Cash").notes[0]
+	assert (fixed_of(by_amount), by_amount.grand_total) == ([-4], -18)
+	by_line = sale.refund(lines=one(1), method="Cash").notes[0]
+	assert (fixed_of(by_line), by_line.grand_total) == ([0], -10)
+	rest = sale.refund(method="Cash").notes[0]
+	assert (fixed_of(rest), rest.net_total, rest.grand_total) == ([-6], -11, -17)
+	assert owed_by(customer) == 0
+
+
+def test_two_charges_of_one_code(sell, factory):
+	customer = factory.customer()
+	sale = sell("invoice", pay={}, customer={"name": customer}, **FIXED)
+	invoice = fresh("Sales Invoice", sale.invoices[0])
+	assert (fixed_of(invoice), invoice.grand_total) == ([10, 6, 4], 55)
+	first = sale.refund(charges=[{"code": "shipping", "amount": 7}], method="Cash").notes[0]
+	assert (fixed_of(first), first.grand_total) == ([0, -6, -1], -7)
+	problem = sale.refused(
+		422,
+		"amount_exceeds_open",
+		["/charges/1/amount"],
+		charges=[{"code": "shipping", "amount": 2}, {"code": "shipping", "amount": "1.01"}],
+	)
+	assert problem["open"] == 1
+	sale.refused(409, "state_conflict", ["/charges/1"], charges=[{"code": "shipping"}] * 2)
+	second = sale.refund(lines=one(1, "2"), charges=[{"code": "shipping"}], method="Cash").notes[0]
+	assert (fixed_of(second), second.grand_total) == ([-1.43, 0, -3], -9.43)
+	rest = sale.refund(method="Cash").notes[0]
+	assert (fixed_of(rest), rest.grand_total) == ([-8.57, 0, 0], -38.57)
+	assert owed_by(customer) == 0
+
+
+def test_charges_of_two_codes_on_one_account(sell, systems, masters, accounts):
+	shared = [{"charge_code": code, "account": masters.charge} for code in ("shipping", "handling")]
+	sale = sell(
+		"invoice",
+		http=systems.like(charge_map=shared).http,
+		charges=[{"code": "shipping", "amount": 6}, {"code": "handling", "title": "Care", "amount": 4}],
+	)
+	note = sale.refund(charges=[{"code": "handling"}]).notes[0]
+	assert (fixed_of(note), [row.hub_code for row in note.taxes]) == ([0, -4], ["shipping", "handling"])
+	assert ledger(note.name) == sorted([(masters.charge, 4, 0), (accounts.receivable, 0, 4)])
+	sale.refused(409, "state_conflict", ["/charges/0"], charges=[{"code": "handling"}])
+	note = sale.refund(charges=[{"code": "shipping"}]).notes[0]
+	assert (fixed_of(note), note.grand_total) == ([-6, 0], -6)
+
+
+@pytest.fixture
+def in_two(sell, factory):
+	"""An order with a charge, billed by two invoices: of 20, and of 15."""
+
+	def make(**values) -> Sale:
+		customer = factory.customer()
+		sale = sell(customer={"name": customer}, **values)
+		for lines in (one(2), None):
+			body = {"external_id": unique("I"), "order": sale.target, **({"lines": lines} if lines else {})}
+			answer = sale.http.post("sales.invoice", body)
+			assert answer.status == 201, answer
+			sale.invoices.append(answer.message["invoices"][0]["name"])
+		sale.customer = customer
+		return sale
+
+	return make
+
+
+def test_two_charges_over_two_invoices(in_two):
+	sale = in_two(charges=[{"code": "shipping", "amount": 5}, {"code": "shipping", "amount": 3}])
+	assert [fixed_of(fresh("Sales Invoice", name)) for name in sale.invoices] == [[2.86, 1.71], [2.14, 1.29]]
+	made = sale.refund(charges=[{"code": "shipping", "amount": 6}])
+	assert [(note.return_against, fixed_of(note)) for note in made.notes] == [
+		(sale.invoices[0], [-2.86, -1.71]),
+		(sale.invoices[1], [-1.43, 0]),
+	]
+	problem = sale.refused(
+		422,
+		"amount_exceeds_open",
+		["/charges/0/amount"],
+		charges=[{"code": "shipping", "amount": "2.01"}],
+	)
+	assert problem["open"] == 2
+	sale.refused(
+		422, "amount_exceeds_open", ["/charges/0/amount"], charges=[{"code": "shipping", "amount": 9}]
+	)
+	made = sale.refund(charges=[{"code": "shipping"}])
+	assert [(note.return_against, fixed_of(note)) for note in made.notes] == [
+		(sale.invoices[1], [-0.71, -1.29])
+	]
+	sale.refund()
+	assert owed_by(sale.customer) == 0
+
+
+def test_all_of_a_charge_over_two_invoices(in_two):
+	sale = in_two(charges=SHIPPING)
+	made = sale.refund(charges=[{"code": "shipping"}])
+	assert [(note.return_against, note.grand_total) for note in made.notes] == [
+		(sale.invoices[0], -5.71),
+		(sale.invoices[1], -4.29),
+	]
+	sale.refund()
+	assert owed_by(sale.customer) == 0
+
+
+def test_charges_for_a_smaller_amount(sell, masters, accounts):
+	"""A discount takes nothing off a charge, so the charges themselves are less."""
+	sale = sell("invoice", pay={}, **FIXED)
+	body = {"charges": [{"code": "shipping"}], "method": "Cash"}
+	sale.refused(422, "amount_exceeds_open", ["/amount"], amount="10.01", **body)
+	made = sale.refund(amount="3.33", **body)
+	(note,) = made.notes
+	assert (fixed_of(note), note.grand_total, made.payment.paid_amount) == ([0, -2, -1.33], -3.33, 3.33)
+	assert ledger(note.name) == sorted([(masters.charge, 3.33, 0), (accounts.receivable, 0, 3.33)])
+
+
+def test_lines_and_charges_for_a_smaller_amount(sell):
+	"""Less than the charges alone: 10 of goods, 2.86 of the tax and 10 of charges come to 5.72, a quarter of it."""
+	sale = sell("invoice", pay={}, **FIXED)
+	made = sale.refund(lines=one(1), charges=[{"code": "shipping"}], amount="5.72", method="Cash")
+	(note,) = made.notes
+	assert (fixed_of(note), note.net_total, note.grand_total) == ([-0.72, -1.5, -1], -2.5, -5.72)
+	assert (note.discount_amount, made.payment.paid_amount) == (-7.5, 5.72)
+	ledger(note.name)
+
+
+def test_a_charge_when_amounts_left_less_than_it(sell, factory):
+	"""A charge has no more to give than its invoice."""
+	customer = factory.customer()
+	sale = sell("invoice", pay={}, customer={"name": customer}, charges=SHIPPING)
+	# Lines and charge in their proportion: 7.78 of the 10.
+	by_amount = sale.refund(amount=35, method="Cash").notes[0]
+	assert fixed_of(by_amount) == [-7.78]
+	sale.refund(lines=one(3), amount=8, method="Cash")
+	problem = sale.refused(
+		422,
+		"amount_exceeds_open",
+		["/charges/0/amount"],
+		charges=[{"code": "shipping", "amount": "2.01"}],
+	)
+	assert problem["open"] == 2
+	note = sale.refund(charges=[{"code": "shipping"}], method="Cash").notes[0]
+	assert (fixed_of(note), owed_by(customer)) == ([-2], 0)
+
+
+def test_a_charge_with_more_decimals_than_money_has(sell):
+	sale = sell("invoice", charges=SHIPPING)
+	charges = [{"code": "shipping", "amount": "0.001"}]
+	sale.refused(422, "validation_failed", ["/charges/0/amount"], charges=charges)
 
 
 # -- never more than was sold -----------------------------------------------------------------------------------------
