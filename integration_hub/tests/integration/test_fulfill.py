@@ -5,6 +5,10 @@ import pytest
 import frappe
 from frappe.utils import add_days, nowdate
 
+from integration_hub.exceptions import QuantityExceedsOpen
+from integration_hub.inbound.fulfillments import _spread
+from integration_hub.inbound.lines import Wanted
+from integration_hub.schemas.sales import LineTarget
 from integration_hub.tests import expect
 from integration_hub.tests import factories as f
 from integration_hub.tests.books import bin_of, fresh, ledger, moved, packed, refused
@@ -593,6 +597,21 @@ def test_the_wrong_number_of_serial_numbers(hub, trade):
 		refuse(hub, sold, 422, "serial_required", ["/lines/0/serials"], lines=lines)
 
 
+def test_serial_numbers_of_a_fraction_of_a_unit(hub, masters, trade):
+	"""0.29 of a hundred: 29, though 0.29 x 100 is a little less as a float."""
+	unit = trade.factory.make("UOM", uom_name=unique("Hundred")).name
+	item = trade.factory.item(has_serial_no=1, stock_uom="Kg", uoms=[{"uom": unit, "conversion_factor": 100}])
+	numbers = [unique("SN") for _ in range(30)]
+	trade.factory.stock(item, masters.warehouse, 30, serial_no="\n".join(numbers))
+	sold = bought(hub, {"item_code": item, "quantity": "0.29", "uom": unit})
+	lines = [{"external_id": "1", "serials": numbers[:28]}]
+	problem = refuse(hub, sold, 422, "serial_required", ["/lines/0/serials"], lines=lines)
+	assert problem["detail"] == f"28 serial numbers for a quantity of 29 of {item}."
+	note = delivered(hub, sold, lines=[{"external_id": "1", "serials": numbers[:29]}])
+	assert [row[0] for row in packed(note.name)] == sorted(numbers[:29])
+	assert bin_of(item, masters.warehouse) == (1, 0)
+
+
 def test_serial_numbers_that_are_not_there(hub, masters, trade):
 	item, (first, second, _third) = trade.serials()
 	_other, [foreign] = trade.serials(1)
@@ -665,6 +684,20 @@ def test_a_line_of_two_batches(hub, masters, trade):
 	)
 	assert order_of(sold).items[0].delivered_qty == 6
 	assert bin_of(item, masters.warehouse) == (1, 0)
+
+
+def test_rows_that_hold_less_than_is_asked_for():
+	"""Nothing of it is left out in silence."""
+	row = frappe._dict(item_code="Spread")
+	first, second = frappe._dict(name="1"), frappe._dict(name="2")
+	whole = Wanted(row, 3, LineTarget(external_id="1", quantity=3), "/lines/0")
+	assert _spread([[first, 1], [second, 2]], whole) == [(first, 1), (second, 2)]
+	for one, pointer in ((whole, "/lines/0/quantity"), (Wanted(row, 3, None, "/lines"), "/lines")):
+		with pytest.raises(QuantityExceedsOpen) as refusal:
+			_spread([[first, 1], [second, 1.5]], one)
+		assert [fault.pointer for fault in refusal.value.errors] == [pointer]
+		assert refusal.value.details == {"open": 2.5}
+		assert str(refusal.value) == "3 asked for, 2.5 open of Spread."
 
 
 def test_a_batch_is_needed_where_nothing_picks_it(hub, trade, site):

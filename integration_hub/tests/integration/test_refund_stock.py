@@ -143,6 +143,26 @@ def test_batches_of_one_parcel(hub, masters, trade):
 	assert moved(back["name"]) == [(item, masters.warehouse, 3)]
 
 
+def test_a_row_that_came_back_leaves_the_others_to_bill(hub, trade):
+	"""One delivery, two rows of one line: the first is billed, returned and credited, the second still to be billed."""
+	item, (first, second) = trade.batches(2, 5)
+	sold = bought(hub, {"item_code": item, "quantity": 6})
+	message = done(hub, "sales.fulfill", sold, lines=[one(2, batch=first), one(4, batch=second)])
+	delivery = {"name": message["fulfillments"][0]["name"]}
+
+	def billed(**values) -> list[float]:
+		answer = hub.post("sales.invoice", {"external_id": unique("X"), "fulfillment": delivery, **values})
+		assert answer.status == 201, answer
+		return [row["quantity"] for row in answer.message["invoices"][0]["lines"]]
+
+	assert billed(lines=[one(2)]) == [2]
+	message = done(hub, "sales.refund", sold, lines=[one(2, batch=first)])
+	assert packed(message["fulfillments"][0]["name"]) == [(None, first, trade.warehouse, 2)]
+	assert billed() == [4]
+	order = fresh("Sales Order", sold.order["name"])
+	assert [row.billed_amt for row in order.items] == [40]
+
+
 # -- product bundles -----------------------------------------------------------------------------------------------
 
 
