@@ -87,7 +87,7 @@ class RefundCharge(Model):
 	"""A charge of the order (shipping, handling …) that is given back."""
 
 	code: Code
-	amount: Quantity | None = Field(None, description="Default: all that is left of it on the invoice")
+	amount: Quantity | None = Field(None, description="Default: all that is left of it")
 
 
 class FulfillPart(Model):
