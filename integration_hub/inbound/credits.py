@@ -164,7 +164,7 @@ def _plan_charges(
 def _rows_of(
 	work: Work, invoices: list[Document], charge: RefundCharge, pointer: str
 ) -> list[tuple[Document, Document]]:
-	"""Return the invoices' rows of a charge: by its code; where ERPNext's users wrote them, by its account."""
+	"""Return the invoices' rows of a charge: by its code, or by its account where a row has none."""
 	account = account_of_charge(work.caller, charge.code, pointer).account
 	rows = [
 		(doc, row)
