@@ -105,6 +105,16 @@ def external_ids(system: str, doctype: str, name: str) -> list[str]:
 	)
 
 
+def made_by(request: str, doctype: str) -> list[str]:
+	"""Return the documents of a DocType that a request made, oldest first."""
+	return frappe.get_all(
+		DOCTYPE,
+		filters={"request": request, "document_type": doctype, "state": LIVE},
+		order_by="creation asc",
+		pluck="document_name",
+	)
+
+
 def reserve(
 	system: str,
 	object_type: str,

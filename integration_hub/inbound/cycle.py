@@ -5,12 +5,13 @@ from collections.abc import Callable
 import frappe
 from frappe.model.document import Document
 
+from integration_hub.core import references
 from integration_hub.core.context import Caller
 from integration_hub.core.operations import Operation
 from integration_hub.core.payload import fingerprint
 from integration_hub.core.steps import Step
 from integration_hub.core.work import Result, Work
-from integration_hub.documents.sales import DELIVERY, INVOICE, ORDER, envelope, status
+from integration_hub.documents.sales import DELIVERY, INVOICE, ORDER, PAYMENT, envelope, status
 from integration_hub.inbound import fulfillments, invoices, orders, payments, refunds, selling
 from integration_hub.schemas.orders import Target
 from integration_hub.schemas.sales import (
@@ -124,11 +125,21 @@ def _part(kind: str, part, pointer: str) -> Callable[[Work], tuple[str, str]]:
 def run(work: Work) -> Result:
 	"""Answer for the steps that are done; the door has done them."""
 	order = frappe.get_doc(*work.done["order"])
-	made = [_as_it_is(work, *document) for name, document in work.done.items() if name != "order"]
+	documents = [document for name, document in work.done.items() if name != "order"]
+	made = [_as_it_is(work, *document) for document in _paid_with_order(work, documents) + documents]
 	body = envelope(order, made, work.caller.name, rehearsal=work.request is None)
 	if work.request is None:
 		body["order"]["name"] = body["order"]["url"] = None
 	return Result(body, (ORDER, order.name))
+
+
+def _paid_with_order(work: Work, documents: list[tuple[str, str]]) -> list[tuple[str, str]]:
+	"""Return the payments that came with the order itself."""
+	run: SalesRun = work.payload
+	if isinstance(run.order, Target) or not run.order.payments or work.request is None:
+		return []
+	entries = [(PAYMENT, name) for name in references.made_by(work.request, PAYMENT)]
+	return [entry for entry in entries if entry not in documents]
 
 
 def _as_it_is(work: Work, doctype: str, name: str) -> Document:

@@ -448,3 +448,13 @@ def test_the_status_shows_the_steps_of_every_call(hub, cart):
 	]
 	assert [row[1:3] for row in steps[5:]] == [("order", "Completed"), ("pay", "Failed")]
 	assert status["steps"][6]["error"] == refused.body["detail"]
+
+
+@MODES
+def test_money_that_came_with_the_order_is_in_the_answer(hub, cart, mode):
+	body = cart(mode=mode, fulfill={}, invoice={})
+	body["order"]["payments"] = [{"method": "Cash", "amount": "37.02", "external_id": unique("PAY")}]
+	message = run(hub, body).message
+	(payment,) = message["payments"]
+	assert (payment["external_id"], payment["amount"]) == (body["order"]["payments"][0]["external_id"], 37.02)
+	assert message["invoices"][0]["outstanding"] == 0
