@@ -261,14 +261,19 @@ function follow(frm) {
 	const seen = mark(frm.doc);
 	let ticks = 0;
 	frm.hub_follower = setInterval(async () => {
-		if (cur_frm !== frm || frm.doc.name !== name) return clearInterval(frm.hub_follower);
+		if (!shows(frm, name)) return clearInterval(frm.hub_follower);
 		frm.layout.message.find(".hub-countdown").text(countdown(frm.doc));
 		ticks += 1;
 		if (document.hidden || ticks % (LOOK_AGAIN_MS / 1000)) return;
 		const { message } = await frappe.db.get_value("Hub Request", name, ["modified", "lease_until"]);
-		if (message?.modified && mark(message) !== seen && cur_frm === frm && frm.doc.name === name) {
+		if (message?.modified && mark(message) !== seen && shows(frm, name)) {
 			clearInterval(frm.hub_follower);
 			frm.reload_doc();
 		}
 	}, 1000);
+}
+
+// Whether this form, and no other page, is before the person now, with this document.
+function shows(frm, name) {
+	return frm.doc.name === name && frm.$wrapper.is(":visible");
 }
