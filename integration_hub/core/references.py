@@ -229,10 +229,15 @@ def follow_rename(doc, method: str, old: str, new: str, merge: bool = False) -> 
 
 
 def tombstone(doc, method: str | None = None) -> None:
-	"""Doc event `on_cancel` and `after_delete`: the ids stay taken."""
+	"""Doc event `on_cancel` and `after_delete`: the ids stay taken.
+
+	A deleted document's name is let go: ERPNext gives the last number of a series to the next document.
+	"""
+	name = None if method == "after_delete" else doc.name
 	sql.run(
-		"""UPDATE `tabHub External Reference` SET state = %s WHERE document_type = %s AND document_name = %s""",
-		(TOMBSTONE, doc.doctype, doc.name),
+		"""UPDATE `tabHub External Reference` SET state = %s, document_name = %s
+		WHERE document_type = %s AND document_name = %s""",
+		(TOMBSTONE, name, doc.doctype, doc.name),
 	)
 
 

@@ -268,6 +268,10 @@ def conflict(external_id: str, bound: Reference, pointer: str) -> ExternalIdConf
 		message = _("External id {0} is already bound to {1} {2}, made from another payload.").format(
 			external_id, _(bound.document_type), bound.document_name
 		)
+	elif bound.state == references.TOMBSTONE:
+		message = _("External id {0} stood for a {1} that is deleted. Use another id.").format(
+			external_id, _(bound.document_type)
+		)
 	else:
 		message = _("External id {0} is held by request {1}, which needs a person.").format(
 			external_id, bound.request

@@ -103,10 +103,22 @@ def _in_the_way(order: Document, following: list[tuple[str, str]]) -> StateConfl
 
 def _undo(work: Work, order: Document, doctype: str, name: str) -> dict:
 	doc = selling.locked(doctype, name)
+	_check_own(work, doc)
 	_check_alone(order, doc)
 	if doc.docstatus < 2:
 		_cancel(work, doc)
 	return {"doctype": doctype, "name": name}
+
+
+def _check_own(work: Work, doc: Document) -> None:
+	"""Raise StateConflict when another system made a document: it is not this one's to undo."""
+	if doc.hub_system not in (None, "", work.caller.name):
+		raise StateConflict(
+			_("{0} {1} was made by another system. Undo it in ERPNext first.").format(
+				_(doc.doctype), doc.name
+			),
+			details={"documents": [{"doctype": doc.doctype, "name": doc.name}]},
+		)
 
 
 def _check_alone(order: Document, doc: Document) -> None:

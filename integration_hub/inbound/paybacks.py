@@ -34,7 +34,7 @@ def pay_back(work: Work, made: list[Document], part: RefundPart, taken: Taken, p
 	notes = [doc for doc in made if doc.doctype == INVOICE]
 	if not notes:
 		raise StateConflict(
-			_("Nothing of it is billed, so there is no money to pay back. Leave method out."),
+			_("Nothing of it is left to credit, so there is no money to pay back. Leave method out."),
 			pointer=f"{pointer}/method",
 		)
 	account = account_of_method(work.caller, part.method, pointer)
@@ -43,7 +43,9 @@ def pay_back(work: Work, made: list[Document], part: RefundPart, taken: Taken, p
 	amount = -sum(open_rows.values())
 	if flt(amount, notes[0].precision("grand_total")) <= 0:
 		raise StateConflict(
-			_("Nothing of it was paid: the credit is set against what is owed. Leave method out."),
+			_(
+				"There is no money to pay back: the credit is set against what is still owed. Leave method out."
+			),
 			pointer=f"{pointer}/method",
 			details={"documents": selling.named(INVOICE, sorted({doc.return_against for doc in notes}))},
 		)

@@ -91,6 +91,8 @@ def pay(
 		return selling.existing(taken)
 	account = account_of_method(work.caller, part.method, pointer)
 	open_documents = _open(order, invoice)
+	if invoice is None:
+		selling.check_alone(order, [due.name for due in open_documents if due.doctype == INVOICE], pointer)
 	if not open_documents and surplus:
 		open_documents = [Due(ORDER, order.name, 0.0)]
 	if not open_documents:
@@ -318,7 +320,7 @@ def book_rounding(entry: Document, target: Document) -> None:
 	Args:
 		entry: all of its money is allocated.
 	"""
-	if entry.source_exchange_rate == entry.target_exchange_rate == 1:
+	if entry.source_exchange_rate == entry.target_exchange_rate == 1 and not entry.deductions:
 		return
 	entry.run_method("set_amounts")
 	kept = sum(flt(row.amount) for row in entry.deductions if not row.get("is_exchange_gain_loss"))

@@ -79,6 +79,8 @@ def refund(
 	if taken.existing:
 		return _made_before(work, taken)
 	sold = _sold(order, invoice)
+	if invoice is None:
+		selling.check_alone(order, [doc.name for doc in sold.invoices], pointer)
 	advance = bool(part.method and order) and not (sold.invoices or part.lines or part.charges)
 	chosen = _chosen(sold, part, target, pointer, none=advance)
 	_find_serials(sold, chosen)

@@ -48,6 +48,7 @@ def find(caller: Caller, doctype: str, object_type: str, target: Target, pointer
 		row = frappe.db.get_value(doctype, target.name, ["name", "hub_system", "company"], as_dict=True)
 		# The collation takes "abc" for "ABC"; a name is what it is.
 		own = row and row.name == target.name and row.hub_system in (None, "", caller.name)
+		own = own and not _sells_for_others(caller, doctype, row.name)
 		found = target.name if own and row.company == caller.system.company else None
 	if not found or not frappe.has_permission(doctype, "read", found):
 		raise NotFound(
@@ -57,6 +58,45 @@ def find(caller: Caller, doctype: str, object_type: str, target: Target, pointer
 			pointer=pointer,
 		)
 	return found
+
+
+# Where deliveries and invoices name the orders they belong to.
+_ORDER_LINKS = {
+	DELIVERY: ("Delivery Note Item", "against_sales_order"),
+	INVOICE: ("Sales Invoice Item", "sales_order"),
+}
+
+
+def orders_behind(doctype: str, names: list[str]) -> list[str]:
+	"""Return the orders that deliveries or invoices belong to."""
+	child, link = _ORDER_LINKS[doctype]
+	filters = {"parent": ("in", names), link: ("is", "set")}
+	return sorted(set(frappe.get_all(child, filters=filters, pluck=link))) if names else []
+
+
+def _sells_for_others(caller: Caller, doctype: str, name: str) -> bool:
+	"""Whether a document that a person made belongs to another system's order."""
+	if doctype not in _ORDER_LINKS:
+		return False
+	systems = frappe.get_all(
+		ORDER, filters={"name": ("in", orders_behind(doctype, [name]))}, pluck="hub_system"
+	)
+	return any(system not in (None, "", caller.name) for system in systems)
+
+
+def check_alone(order: Document, invoices: list[str], pointer: str) -> None:
+	"""Raise StateConflict when an invoice also bills other orders: what of it is this order's is not said."""
+	shared = [name for name in invoices if orders_behind(INVOICE, [name]) != [order.name]]
+	others = [name for name in orders_behind(INVOICE, shared) if name != order.name]
+	if others:
+		documents = named(INVOICE, shared) + named(ORDER, others)
+		raise StateConflict(
+			_(
+				"An invoice of order {0} bills other orders, too: {1}. Name the invoice in place of the order."
+			).format(order.name, listed(named(INVOICE, shared))),
+			pointer=pointer,
+			details={"documents": documents},
+		)
 
 
 def locked(doctype: str, name: str) -> Document:
