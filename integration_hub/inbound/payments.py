@@ -320,7 +320,7 @@ def book_rounding(entry: Document, target: Document) -> None:
 	Args:
 		entry: all of its money is allocated.
 	"""
-	if entry.source_exchange_rate == entry.target_exchange_rate == 1 and not entry.deductions:
+	if target.currency == frappe.get_cached_value("Company", target.company, "default_currency"):
 		return
 	entry.run_method("set_amounts")
 	kept = sum(flt(row.amount) for row in entry.deductions if not row.get("is_exchange_gain_loss"))

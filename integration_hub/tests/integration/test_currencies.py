@@ -41,3 +41,23 @@ def test_what_is_outstanding_is_paid_to_the_last_cent(hub, factory, site):
 			assert paid.status == 201, paid
 			totals = hub.get("sales.status", **target).message["totals"]
 			assert (totals["outstanding"], paid.message["payments"][0]["unallocated"]) == (0, 0)
+
+
+def test_a_payment_at_another_rate_balances_whatever_the_cents(hub, factory, site):
+	with site.settings("Accounts Settings", allow_multi_currency_invoices_against_single_party_account=1):
+		customer, item = factory.customer(), factory.item(is_stock_item=0)
+		for price in ("124.47", "33.33", "0.07", "999.99"):
+			order = placed(
+				hub,
+				customer={"name": customer},
+				currency="EUR",
+				exchange_rate="1.1",
+				lines=[line(item_code=item, unit_price=price)],
+			).order
+			target = {"external_id": order["external_id"]}
+			paid = hub.post(
+				"sales.pay",
+				{"order": target, "method": "Cash", "exchange_rate": "1.05", "external_id": unique("PAY")},
+			)
+			assert paid.status == 201, paid
+			assert paid.message["payments"][0]["unallocated"] == 0
