@@ -176,16 +176,17 @@ def wrong_order(order: str) -> list[str]:
 	if doc.docstatus != 1:
 		return []
 	found = []
-	delivered, returned, billed, bills = _rows_of(doc)
+	delivered, returned, billed, left, bills = _rows_of(doc)
 	for row in doc.items:
-		for field, is_now in (
-			("delivered_qty", delivered),
-			("returned_qty", returned),
-			("billed_amt", billed),
+		for field, may_be in (
+			("delivered_qty", (delivered,)),
+			("returned_qty", (returned,)),
+			# A credit note changes nothing; the next invoice of the line counts it in, with ERPNext by hand as well.
+			("billed_amt", (billed, left)),
 		):
-			if abs((row.get(field) or 0) - is_now[row.name]) > CENT:
+			if all(abs((row.get(field) or 0) - is_now[row.name]) > CENT for is_now in may_be):
 				found.append(
-					f"{order} row {row.idx}: {field} {row.get(field)}, by its documents {is_now[row.name]}"
+					f"{order} row {row.idx}: {field} {row.get(field)}, by its documents {[now[row.name] for now in may_be]}"
 				)
 		if not -1e-6 <= delivered[row.name] <= row.qty + 1e-6:
 			found.append(f"{order} row {row.idx}: {delivered[row.name]} of {row.qty} delivered")
@@ -194,7 +195,7 @@ def wrong_order(order: str) -> list[str]:
 			found.append(f"{order} row {row.idx}: {billed[row.name]} of {row.amount} billed")
 	for field, parts in (
 		("per_delivered", [(delivered[row.name], row.qty) for row in doc.items]),
-		("per_billed", [(billed[row.name], row.amount) for row in doc.items]),
+		("per_billed", [(row.billed_amt or 0, row.amount) for row in doc.items]),
 	):
 		percent = _percent(parts)
 		if abs(doc.get(field) - percent) > 0.01:
@@ -204,12 +205,12 @@ def wrong_order(order: str) -> list[str]:
 	return found
 
 
-def _rows_of(doc) -> tuple[dict, dict, dict, dict]:
-	"""Return delivered and returned quantity, billed amount and number of bills by row of an order.
+def _rows_of(doc) -> tuple[dict, dict, dict, dict, dict]:
+	"""Return delivered and returned quantity, amount billed, the same less credits, and number of bills by row of an order.
 
 	What came back is delivered no more; what was credited stays billed unless the credit note says otherwise.
 	"""
-	delivered, returned, billed, bills = (defaultdict(float) for _ in range(4))
+	delivered, returned, billed, left, bills = (defaultdict(float) for _ in range(5))
 	rows = frappe.db.sql(
 		"""SELECT row.so_detail, row.qty, NULL amount, note.is_return, 1 moves, 1 bills FROM `tabDelivery Note Item` row
 			JOIN `tabDelivery Note` note ON note.name = row.parent WHERE row.so_detail IN %(rows)s AND note.docstatus = 1
@@ -225,8 +226,9 @@ def _rows_of(doc) -> tuple[dict, dict, dict, dict]:
 		delivered[row.so_detail] += row.qty if row.moves else 0
 		returned[row.so_detail] -= row.qty if row.moves and row.is_return else 0
 		billed[row.so_detail] += (row.amount or 0) if row.bills else 0
+		left[row.so_detail] += row.amount or 0
 		bills[row.so_detail] += row.amount is not None
-	return delivered, returned, billed, bills
+	return delivered, returned, billed, left, bills
 
 
 def _percent(parts: list[tuple[float, float]]) -> float:
