@@ -371,7 +371,10 @@ def test_lines_of_a_delivery_by_its_external_id(hub, trade):
 	first = fresh("Sales Invoice", answer.message["invoices"][0]["name"])
 	assert [(row.qty, row.dn_detail) for row in first.items] == [(2, note.items[0].name)]
 	body = {"external_id": unique("INV"), "fulfillment": target}
-	call = lambda lines: hub.post("sales.invoice", {**body, "lines": lines})  # noqa: E731
+
+	def call(lines: list[dict]):
+		return hub.post("sales.invoice", {**body, "lines": lines})
+
 	problem = refused(lambda: call(one(2)), 422, "quantity_exceeds_open", ["/lines/0/quantity"])
 	assert (problem["open"], problem["documents"]) == (1, named(first))
 	# What is not on the delivery is not open there.
