@@ -34,7 +34,7 @@ def take_share(doc: Document, order: Document, earlier: list[Document], progress
 		earlier: submitted documents of the same kind, from the same order.
 	"""
 	if progress.last and not earlier:
-		# As ERPNext's mapper has computed it.
+		# All of it: the amounts are the order's, as the mapper has copied them.
 		return
 	for row, whole in zip(_fixed(doc), _fixed(order), strict=True):
 		taken = taken_of(earlier, order, whole)
