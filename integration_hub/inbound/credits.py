@@ -404,7 +404,8 @@ def _save(work: Work, doc: Document, invoice: Document, taken: Taken) -> Documen
 
 
 def _owed(invoice: Document) -> float:
-	return flt(frappe.db.get_value(INVOICE, invoice.name, "outstanding_amount"))
+	owed = frappe.db.get_value(INVOICE, invoice.name, "outstanding_amount")
+	return flt(owed, invoice.precision("outstanding_amount"))
 
 
 def _set_against(work: Work, note: Document, invoice: Document, owed: float) -> None:

@@ -40,8 +40,8 @@ def pay_back(work: Work, made: list[Document], part: RefundPart, taken: Taken, p
 	account = account_of_method(work.caller, part.method, pointer)
 	selling.check_rights(work.caller, PAYMENT)
 	open_rows = _open_rows(notes)
-	amount = -sum(open_rows.values())
-	if flt(amount, notes[0].precision("grand_total")) <= 0:
+	amount = -flt(sum(open_rows.values()), notes[0].precision("grand_total"))
+	if amount <= 0:
 		raise StateConflict(
 			_(
 				"There is no money to pay back: the credit is set against what is still owed. Leave method out."
@@ -130,7 +130,7 @@ def give_back_advance(work: Work, order: Document, part: RefundPart, taken: Take
 	)
 	for share in shares:
 		_set_against(order, share, entry)
-	compat.note_advance_given_back(order, entry, sum(share.amount for share in shares))
+	compat.note_advance_given_back(order, entry, entry.received_amount)
 	return entry
 
 
@@ -157,7 +157,7 @@ def _shares(order: Document, part: RefundPart, pointer: str) -> list[_Share]:
 	own_currency = advances[0][0].paid_from_account_currency == order.currency
 	rate = 1.0 if own_currency else flt(order.conversion_rate)
 	precision = order.precision("grand_total")
-	most = sum(advance for _received, advance in advances)
+	most = flt(sum(advance for _received, advance in advances), precision)
 	left = most
 	if part.amount is not None:
 		check_decimals(order, "grand_total", part.amount, f"{pointer}/amount")
@@ -230,7 +230,7 @@ def _advance_entry(
 	company = frappe.get_cached_value("Company", order.company, "default_currency")
 	_check_currency(account, order, company, pointer)
 	received = shares[0].received
-	amount = sum(share.amount for share in shares)
+	amount = flt(sum(share.amount for share in shares), order.precision("grand_total"))
 	worth = sum(share.amount * flt(share.received.source_exchange_rate) for share in shares)
 	party_rate = worth / amount
 	rate = flt(order.conversion_rate) if received.paid_from_account_currency == company else party_rate

@@ -175,9 +175,10 @@ def _open_in_advance(order: Document, invoices: list[frappe._dict]) -> float:
 		filters={"reference_doctype": ORDER, "reference_name": order.name, "docstatus": 1},
 		pluck="allocated_amount",
 	)
-	left = flt(total - billed - sum(advances), order.precision("grand_total"))
+	precision = order.precision("grand_total")
+	left = flt(total - billed - sum(advances), precision)
 	# Nor beyond its own count of them.
-	return max(0.0, min(left, flt(total - flt(order.advance_paid))))
+	return max(0.0, min(left, flt(total - flt(order.advance_paid), precision)))
 
 
 def _share_of(order: Document, invoice: str) -> float:
@@ -277,7 +278,7 @@ def _set_amounts(
 	currency = part.currency or target.currency
 	party = entry.paid_from_account_currency
 	book_rate = flt(target.conversion_rate)
-	outstanding = sum(due.amount for due in open_documents)
+	outstanding = flt(sum(due.amount for due in open_documents), entry.precision("paid_amount"))
 	settled = None
 	if part.amount is None:
 		settled = outstanding

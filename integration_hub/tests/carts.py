@@ -126,7 +126,7 @@ class Maker:
 			if dice.random() < 0.4
 			else [],
 			# ERPNext 16 holds the discounts of earlier credit notes against one of free goods alone.
-			"discounts": [] if any(line["unit_price"] == "0" for line in lines) else self._discounts(),
+			"discounts": [] if any(line["unit_price"] == "0" for line in lines) else self._discounts(lines),
 		}
 		if currency == "EUR":
 			body["exchange_rate"] = RATE
@@ -177,8 +177,11 @@ class Maker:
 		)
 		return self.dice.choice(kinds)
 
-	def _discounts(self) -> list[dict]:
+	def _discounts(self, lines: list[dict]) -> list[dict]:
 		kind = self.dice.random()
+		worth = sum(Decimal(line["quantity"]) * Decimal(line["unit_price"]) for line in lines)
+		if worth < 10:
+			return []
 		if kind < 0.15:
 			return [{"percent": str(Decimal(self.dice.randint(10, 300)) / 10)}]
 		return [{"amount": str(Decimal(self.dice.randint(1, 300)) / 100)}] if kind < 0.3 else []
