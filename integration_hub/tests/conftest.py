@@ -2,6 +2,9 @@
 
 import os
 import secrets
+import signal
+from contextlib import contextmanager
+from unittest import mock
 
 import pytest
 
@@ -14,6 +17,13 @@ pytest.register_assert_rewrite("integration_hub.tests.expect", "integration_hub.
 
 def pytest_configure(config):
 	config.addinivalue_line("markers", "slow: takes more than ten seconds; run by default")
+	signal.signal(signal.SIGTERM, _end_as_on_interrupt)
+
+
+def _end_as_on_interrupt(*_) -> None:
+	"""Say which test it was, and leave the site as it was found; once, for who sends it may send it twice."""
+	signal.signal(signal.SIGTERM, signal.SIG_IGN)
+	raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +51,7 @@ def site(stack):
 	site.slugs = []
 	# The suite is turned away more often in a minute than a site records.
 	with (
+		_no_jobs_for_new_users(),
 		site.settings("Hub Settings", turned_away_rows_per_minute=1_000_000),
 		# Frappe lets a site make 60 users an hour.
 		site.configured(throttle_user_limit=1_000_000),
@@ -51,6 +62,21 @@ def site(stack):
 		cleanup.remove_everything_of(site.owners, site.slugs)
 	finally:
 		frappe.destroy()
+
+
+@contextmanager
+def _no_jobs_for_new_users():
+	"""Leave out what Frappe queues for each new user, a Contact and a look at gravatar.com: it takes as long as the tests."""
+	import frappe
+
+	enqueue = frappe.enqueue
+	left_out = {f"frappe.core.doctype.user.user.{job}" for job in ("create_contact", "update_gravatar")}
+
+	def enqueue_others(method, *args, **kwargs):
+		return None if method in left_out else enqueue(method, *args, **kwargs)
+
+	with mock.patch.object(frappe, "enqueue", enqueue_others):
+		yield
 
 
 def _make_user(name: str) -> str:
