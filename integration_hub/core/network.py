@@ -1,6 +1,6 @@
 """Sockets for `core/http.py`: connections to checked addresses alone, every operation within the deadline of its call. Pure.
 
-httpcore speaks HTTP and keeps the connections; this is the network backend it is given.
+httpcore speaks HTTP; this is the network backend it is given.
 """
 
 import base64
@@ -30,17 +30,13 @@ class TlsFailed(httpcore.ConnectError):
 
 @dataclass
 class Call:
-	"""One call on its way: how much time it has left, and what the network saw of it.
-
-	`connected` says that a connection was opened for it, in place of a kept one; `received` counts bytes.
-	"""
+	"""One call on its way: how much time it has left, and how many bytes of an answer it has received."""
 
 	connect_timeout: float
 	timeout: float
 	target: Target | None = None
 	began: float = field(default_factory=time.monotonic)
 	connect_deadline: float | None = None
-	connected: bool = False
 	received: int = 0
 
 	def left(self, late: type[Exception]) -> float:
@@ -73,7 +69,6 @@ class CheckedNetwork(httpcore.NetworkBackend):
 		self, host: str, port: int, timeout=None, local_address=None, socket_options=None
 	) -> httpcore.NetworkStream:
 		call = CALL.get()
-		call.connected = True
 		call.connect_deadline = time.monotonic() + call.connect_timeout
 		found = _within(call, lambda: self._resolve(host, port, self._rules))
 		if self._proxy:
@@ -142,7 +137,7 @@ class _Stream(httpcore.NetworkStream):
 		self._socket.close()
 
 	def get_extra_info(self, info: str) -> object:
-		"""Tell httpcore what it asks of an idle connection and a new one; nothing else."""
+		"""Tell httpcore what it asks of a kept connection and a new one; nothing else."""
 		if info == "is_readable":
 			return _is_readable(self._socket)
 		if info == "ssl_object":
@@ -151,7 +146,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _is_readable(sock: socket.socket) -> bool:
-	"""An idle connection that has something to read was closed, or holds what nobody asked for."""
+	"""A kept connection that has something to read was closed, or holds what nobody asked for."""
 	if sock.fileno() < 0:
 		return True
 	poll = select.poll()
