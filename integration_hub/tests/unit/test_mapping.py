@@ -544,11 +544,14 @@ def test_deep_documents():
 	assert faults([Row("v", "a")], {"a": nested(32)}) == [
 		(0, "", "The result cannot be sent. This is nested deeper than 32 levels.")
 	]
-	very_deep = {"a": nested(100_000), "b": nested(100_000)}
+	very_deep = {"a": nested(50_000), "b": nested(50_000)}
 	assert found("a[0][0][0] == `1`", very_deep) is False
 	assert found("length(a)", very_deep) == 1
-	with pytest.raises(BadExpression, match=r"nested too deep|too long"):
-		found("a == b", very_deep)
+	# Python 3.14 compares them, older ones give up.
+	try:
+		assert found("a == b", very_deep) is True
+	except BadExpression as e:
+		assert str(e) == "The document is nested too deep for this expression."
 
 
 # Cost
