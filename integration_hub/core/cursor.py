@@ -51,12 +51,12 @@ def decode(cursor: str, kind: str, types: tuple[type, ...] | None = None) -> tup
 	if len(cursor) > MAX_LENGTH:
 		raise NotACursor(f"a cursor has at most {MAX_LENGTH} characters")
 	try:
-		found, backwards, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+		_kind, backwards, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
 	except (ValueError, TypeError, RecursionError) as e:
 		raise NotACursor("this is no cursor") from e
 	_check(values, types)
-	# Python reads much that nobody wrote: blanks, other alphabets, loose bits, NaN.
-	if found != kind or encode(kind, values, bool(backwards)) != cursor:
+	# Another kind is not all that differs: Python reads blanks, other alphabets, loose bits and NaN, too.
+	if encode(kind, values, bool(backwards)) != cursor:
 		raise NotACursor("this cursor is of another list, or was changed")
 	return values, bool(backwards)
 

@@ -20,7 +20,9 @@ LONGEST_PAUSE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Breaker:
-	"""What is remembered of an endpoint, as its Hub Webhook row holds it; moments in UTC, all with a zone or all without.
+	"""What is remembered of an endpoint, as its Hub Webhook row holds it.
+
+	Moments are in UTC, all with a zone or all without.
 
 	Attributes:
 		window_started: when the calls counted here began to be counted; None: none are.

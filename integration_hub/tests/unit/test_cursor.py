@@ -266,6 +266,23 @@ def test_back_from_the_empty_end_of_a_stream(limit):
 	assert rows(back[::-1]) == table.rows
 
 
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_stream_from_its_end(count, limit):
+	"""Backwards it ends as any list does; forwards it can be polled from each page."""
+	table, all_rows = Table(0), Table(26).rows
+	table.rows = all_rows[:count]
+	pages = [table.page(limit, encode("events", [], backwards=True), stream=True)]
+	while pages[-1]["prev_cursor"]:
+		pages.append(table.page(limit, pages[-1]["prev_cursor"], stream=True))
+		assert len(pages) <= -(-count // limit)
+	assert rows(pages[::-1]) == table.rows
+	table.rows = all_rows[: count + 1]
+	for newer, found in enumerate(pages):
+		later = walk(table, limit, "next_cursor", found["next_cursor"])
+		assert rows(later) == rows(pages[:newer][::-1]) + table.rows[count:]
+
+
 def test_forward_again_from_an_empty_start():
 	"""What stood before the cursor is gone: the way forward begins with the first row there is."""
 	table = Table(7)
