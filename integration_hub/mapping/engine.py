@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from integration_hub.core.payload import MAX_DEPTH
 from integration_hub.mapping.budget import Budget
 from integration_hub.mapping.errors import BadExpression, BadValue, MapFault, MapFaults, TooCostly
 from integration_hub.mapping.expressions import Expression
@@ -15,6 +16,8 @@ from integration_hub.mapping.values import Json, render
 MAX_ROWS = 200
 MAX_LEVELS = 10
 MAX_NAME = 140
+# The envelope of an event adds its own.
+MAX_RESULT_LEVELS = MAX_DEPTH - 2
 
 _NAME = re.compile(r'([^\W\d][\w-]*)|("(?:[^"\\]|\\.)+")')
 # They change the object itself, not a member of it, in a receiver that is careless in JavaScript.
@@ -80,7 +83,8 @@ class FieldMap:
 		take 0.4 ms.
 
 		Raises:
-			MapFaults: every row that fails on this document, or the result is larger than 256 KiB of JSON.
+			MapFaults: every row that fails on this document, or the result is larger than 256 KiB of JSON or deeper than
+				30 levels.
 		"""
 		budget, result, faults = Budget(), {}, []
 		for row in self._rows:
@@ -106,7 +110,7 @@ def _place(result: dict, path: tuple[str, ...], value: Json) -> None:
 
 def _checked(result: dict) -> dict:
 	try:
-		render(result)
+		render(result, levels=MAX_RESULT_LEVELS)
 	except BadValue as e:
 		raise MapFaults([MapFault(0, "", f"The result cannot be sent. {e}")]) from e
 	return result

@@ -80,13 +80,13 @@ def _refuse_constant(name: str):
 	raise BadValue(f"{name} is no JSON number.")
 
 
-def render(value: Json, limit: int = MAX_BYTES) -> bytes:
+def render(value: Json, limit: int = MAX_BYTES, levels: int = MAX_DEPTH) -> bytes:
 	"""Return `value` as JSON in UTF-8, without spaces, Decimals as exact numbers.
 
 	Raises:
-		BadValue: it has more than `limit` bytes or 32 levels, or something in it is no JSON.
+		BadValue: it has more than `limit` bytes or `levels` levels, or something in it is no JSON.
 	"""
-	writer = _Writer(limit)
+	writer = _Writer(limit, levels)
 	writer.write(value, 1)
 	return "".join(writer.pieces).encode()
 
@@ -94,14 +94,15 @@ def render(value: Json, limit: int = MAX_BYTES) -> bytes:
 class _Writer:
 	"""Collects pieces and stops at the limit, before a value that repeats itself fills the memory."""
 
-	def __init__(self, limit: int):
+	def __init__(self, limit: int, levels: int):
 		self.pieces: list[str] = []
+		self.levels = levels
 		self.limit = self.left = limit
 
 	def write(self, value: Json, depth: int) -> None:
 		if isinstance(value, (dict, list)):
-			if depth > MAX_DEPTH:
-				raise BadValue(f"This is nested deeper than {MAX_DEPTH} levels.")
+			if depth > self.levels:
+				raise BadValue(f"This is nested deeper than {self.levels} levels.")
 			(self._object if isinstance(value, dict) else self._list)(value, depth)
 		else:
 			self._add(scalar(value))

@@ -538,11 +538,11 @@ def test_results_are_bounded():
 
 
 def test_deep_documents():
-	document = {"a": nested(30)}
-	assert mapped("a", document) == {"value": nested(30)}
+	document = {"a": nested(29)}
+	assert mapped("a", document) == {"value": nested(29)}
 	assert faults([Row("v", "a")], {"a": nested(33)}) == [(1, "v", "This is nested deeper than 32 levels.")]
-	assert faults([Row("v", "a")], {"a": nested(32)}) == [
-		(0, "", "The result cannot be sent. This is nested deeper than 32 levels.")
+	assert faults([Row("v", "a")], {"a": nested(30)}) == [
+		(0, "", "The result cannot be sent. This is nested deeper than 30 levels.")
 	]
 	very_deep = {"a": nested(50_000), "b": nested(50_000)}
 	assert found("a[0][0][0] == `1`", very_deep) is False

@@ -6,6 +6,7 @@ from frappe.utils import escape_html
 from integration_hub.mapping.engine import FieldMap, Row, compile_map
 from integration_hub.mapping.errors import BadValue, MapFault, MapFaults
 from integration_hub.mapping.values import Json, parse, render
+from integration_hub.outbound import subscriptions
 
 
 class HubFieldMap(Document):
@@ -15,6 +16,9 @@ class HubFieldMap(Document):
 		except MapFaults as e:
 			faults = [escape_html(sentence) for sentence in _sentences(e)]
 			frappe.throw(faults, title=_("The field map has faults"), as_list=True)
+
+	def on_update(self):
+		subscriptions.changed()
 
 	@frappe.whitelist()
 	def try_sample(self) -> dict:
@@ -40,7 +44,11 @@ class HubFieldMap(Document):
 				rows.append(_row(row, parse(row.default) if row.default else None))
 			except BadValue as e:
 				rows.append(_row(row, None))
-				faults.append(MapFault(row.idx, row.target, _("Default: {0}").format(e)))
+				faults.append(
+					MapFault(
+						row.idx, row.target, _('Default: {0} Text takes double quotes, "EUR".').format(e)
+					)
+				)
 		try:
 			compiled = compile_map(rows)
 		except MapFaults as e:
