@@ -97,6 +97,11 @@ def until(condition, timeout: float = 5) -> None:
 		time.sleep(0.01)
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> receivers.Certificate:
+	return certificate("shop.test", tmp_path_factory.mktemp("tls"))
+
+
 # -- the friendly receiver ----------------------------------------------------------------------------------------
 
 
@@ -318,6 +323,17 @@ def test_a_slow_receiver_delays_no_other():
 			assert not any(future.done() for future in slow)
 		assert {reply.status for reply in quick} == {200}
 		assert {future.result().error for future in slow} == {"timeout"}
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_an_answer_may_take_longer_than_connecting_may(shop, secure):
+	tls = shop if secure else None
+	with Receiver(Answer(200, {}, b"late", 0.6), tls=tls) as receiver:
+		with client_of(receiver, ssl_context=shop.client_context) as client:
+			for _kept in range(2):
+				reply = client.post(receiver.url, b"", {}, connect_timeout=0.3, timeout=5)
+				assert (reply.status, reply.body, reply.error) == (200, b"late", None)
+		assert receiver.connections == 1
 
 
 # -- hostile receivers --------------------------------------------------------------------------------------------
@@ -618,11 +634,6 @@ def test_a_host_that_takes_no_connection():
 
 
 # -- TLS ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> receivers.Certificate:
-	return certificate("shop.test", tmp_path_factory.mktemp("tls"))
 
 
 def test_a_certificate_that_fits(shop):
