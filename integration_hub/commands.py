@@ -38,6 +38,20 @@ def openapi(context, out: Path | None) -> None:
 	click.echo(f"Written to {target}")
 
 
+@integration_hub.command("deliver")
+@pass_context
+def deliver(context) -> None:
+	"""Deliver events until stopped: a loop of its own, for a process manager. SIGTERM lets calls under way end."""
+	from integration_hub.outbound.upkeep import deliver_forever
+
+	frappe.init(get_site(context))
+	frappe.connect()
+	try:
+		deliver_forever()
+	finally:
+		frappe.destroy()
+
+
 def _render() -> str:
 	"""Return the description as `docs/openapi.json` holds it."""
 	from integration_hub.openapi.builder import build

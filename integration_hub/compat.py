@@ -136,6 +136,26 @@ def set_status(doc: Document) -> None:
 	frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
 
 
+def settle_new_status(doc: Document) -> None:
+	"""Set, in memory, the status of a document that was inserted as a submitted one: ERPNext skips new documents."""
+	if doc.docstatus != 1 or doc.get("status") != "Draft" or not hasattr(doc, "set_status"):
+		return
+	if hasattr(doc, "get_status"):
+		doc.status = doc.get_status()["status"]
+		return
+	is_local = doc.__dict__.pop("__islocal", None)
+	with skipping(doc, "add_comment"):
+		doc.set_status()
+	if is_local is not None:
+		doc.__dict__["__islocal"] = is_local
+
+
+def after_commit_once(callback: Callable[[], None]) -> None:
+	"""Have a function called after this transaction's commit, once however often it is asked for."""
+	if callback not in frappe.db.after_commit._functions:
+		frappe.db.after_commit.add(callback)
+
+
 def note_advance_given_back(order: Document, entry: Document, amount: float) -> None:
 	"""Note on an order that an entry, set against its advances, pays back part of them, and count them anew.
 
@@ -190,3 +210,13 @@ def remember_currency(doc: Document, name: str) -> None:
 def in_test() -> bool:
 	"""Whether Frappe runs its own test mode."""
 	return bool(getattr(frappe, "in_test", False) or frappe.flags.in_test)
+
+
+def forget_request() -> None:
+	"""Forget what Frappe keeps for the length of one request; a loop that runs for days has none that ends."""
+	frappe.clear_messages()
+	frappe.local.cache = {}
+	frappe.db.value_cache.clear()
+	for name in ("document_cache", "role_permissions", "user_perms"):
+		if hasattr(frappe.local, name):
+			setattr(frappe.local, name, {})

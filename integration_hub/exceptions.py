@@ -391,6 +391,13 @@ class TotalsDiffer(Unprocessable):
 	title = "The totals differ"
 
 
+class AddressNotReachable(Unprocessable):
+	"""A webhook's URL that the hub must not call."""
+
+	code = "address_not_reachable"
+	title = "The hub does not call this address"
+
+
 class BusinessRule(Unprocessable):
 	"""ERPNext itself refused, for a reason the hub has no code of its own for."""
 

@@ -20,9 +20,21 @@ hub_operations = {
 	"sales.status": "integration_hub.inbound.cycle.STATUS",
 	"requests.get": "integration_hub.documents.requests.GET",
 	"requests.retry": "integration_hub.documents.requests.RETRY",
+	"webhooks.list": "integration_hub.outbound.webhooks.LIST",
+	"webhooks.create": "integration_hub.outbound.webhooks.CREATE",
+	"webhooks.update": "integration_hub.outbound.webhooks.UPDATE",
+	"webhooks.delete": "integration_hub.outbound.webhooks.DELETE",
+	"webhooks.test": "integration_hub.outbound.webhooks.TEST",
+	"webhooks.rotate_secret": "integration_hub.outbound.webhooks.ROTATE",
+	"events.list": "integration_hub.outbound.stream.LIST",
+	"events.get": "integration_hub.outbound.stream.GET",
+	"events.replay": "integration_hub.outbound.stream.REPLAY",
 	"system.ping": "integration_hub.documents.system.PING",
 	"system.openapi": "integration_hub.openapi.builder.OPENAPI",
 }
+
+# Told when a request is completed or has failed for good: f(request, system, succeeded, queued).
+hub_request_changed = ["integration_hub.outbound.capture.on_request_changed"]
 
 before_request = ["integration_hub.core.request_hooks.before_request"]
 auth_hooks = ["integration_hub.core.request_hooks.authenticate"]
@@ -51,6 +63,16 @@ doc_events = {
 		"on_cancel": "integration_hub.core.references.tombstone",
 		"after_delete": "integration_hub.core.references.tombstone",
 	},
+	# Behind each: one look-up in memory, unless somebody wants to be told.
+	"*": {
+		"after_insert": "integration_hub.outbound.capture.on_doc_event",
+		"on_update": "integration_hub.outbound.capture.on_doc_event",
+		"on_submit": "integration_hub.outbound.capture.on_doc_event",
+		"on_update_after_submit": "integration_hub.outbound.capture.on_doc_event",
+		"on_cancel": "integration_hub.outbound.capture.on_doc_event",
+		"after_delete": "integration_hub.outbound.capture.on_doc_event",
+		"after_rename": "integration_hub.outbound.capture.on_doc_event",
+	},
 }
 
 scheduler_events = {
@@ -59,7 +81,10 @@ scheduler_events = {
 }
 
 # The hub's records point at business documents and must never keep anybody from deleting them.
-ignore_links_on_delete = ["Hub Request", "Hub External Reference"]
+ignore_links_on_delete = ["Hub Request", "Hub External Reference", "Hub Event", "Hub Event Delivery"]
+
+# People change the days in Log Settings.
+default_log_clearing_doctypes = {"Hub Event": 90}
 
 add_to_apps_screen = [
 	{
@@ -76,6 +101,10 @@ doctype_js = {
 	"Hub Request": ["public/js/hub_desk.js", "public/js/request_steps.js", "public/js/put_right.js"],
 	"Hub Connected System": "public/js/hub_desk.js",
 	"Hub External Reference": "public/js/hub_desk.js",
+	"Hub Webhook": "public/js/hub_desk.js",
+	"Hub Event": "public/js/hub_desk.js",
+	"Hub Event Delivery": "public/js/hub_desk.js",
+	"Hub Field Map": "public/js/hub_desk.js",
 	"Customer": "public/js/origin.js",
 	"Contact": "public/js/origin.js",
 	"Address": "public/js/origin.js",

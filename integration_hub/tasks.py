@@ -1,16 +1,23 @@
 """What the scheduler and the queue call; nothing else happens here."""
 
 from integration_hub.core import queue, retention
+from integration_hub.outbound import upkeep
 
 
 def sweep() -> None:
 	"""Every minute: work off what the doorbell missed and what dead workers left behind."""
 	queue.drain()
+	upkeep.sweep()
 
 
 def drain() -> None:
-	"""Rung by the doorbell."""
+	"""Rung by the doorbell: requests."""
 	queue.drain()
+
+
+def deliver() -> None:
+	"""Rung by the doorbell: deliveries."""
+	upkeep.deliver()
 
 
 def purge() -> None:

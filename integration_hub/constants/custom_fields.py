@@ -183,7 +183,10 @@ _INTEGRATION_REQUEST = [
 	),
 	_log_field("hub_direction", "Direction", "Select", "hub_system", options="\nIn\nOut"),
 	_log_field("hub_request", "Hub Request", "Link", "hub_direction", options="Hub Request", search_index=1),
-	_log_field("hub_external_id", "External id", "Data", "hub_request", ignore_xss_filter=1),
+	_log_field(
+		"hub_delivery", "Delivery", "Link", "hub_request", options="Hub Event Delivery", search_index=1
+	),
+	_log_field("hub_external_id", "External id", "Data", "hub_delivery", ignore_xss_filter=1),
 	_log_field("hub_column", "", "Column Break", "hub_external_id", read_only=0),
 	_log_field("hub_http_status", "HTTP status", "Int", "hub_column", in_standard_filter=1),
 	_log_field("hub_error_code", "Error code", "Data", "hub_http_status", in_standard_filter=1),

@@ -15,6 +15,11 @@ SCOPES: dict[str, tuple[str, tuple[str, ...]]] = {
 	),
 	"requests:read": ("Read the state of its own requests", ()),
 	"requests:write": ("Retry its own failed requests", ()),
+	"stock:read": ("Be told of stock levels", ("Stock User",)),
+	"documents:read": ("Be told of changes of any document its user may read; give the user the roles", ()),
+	"events:read": ("Read and replay its own events", ()),
+	"webhooks:read": ("Read its own webhooks", ()),
+	"webhooks:write": ("Create, change, test and delete its own webhooks", ()),
 	"system:read": ("Read the description of the API", ()),
 }
 

@@ -3,14 +3,12 @@
 Rows are the queue; RQ is a doorbell. Any number of workers on any number of machines may drain at once.
 """
 
-import socket
 import time
-from urllib.parse import urlparse
 
 import frappe
 from frappe import _
 
-from integration_hub.core import context, idempotency, operations, sql
+from integration_hub.core import context, doorbell, idempotency, operations, sql
 from integration_hub.core import work as works
 from integration_hub.core.idempotency import Claim
 from integration_hub.core.payload import parse
@@ -18,12 +16,8 @@ from integration_hub.core.validation import validate
 from integration_hub.core.work import Answer, Work
 from integration_hub.exceptions import HubError, InternalError, StateConflict
 
-DRAIN_JOB = "integration_hub.drain"
+DRAIN_JOB = "integration_hub.tasks.drain"
 DRAIN_SECONDS = 240
-BELL_TIMEOUT = 0.3
-BELL_PAUSE = 30
-
-_bell_silent_until = 0.0
 
 
 def run(claim: Claim) -> Answer:
@@ -55,11 +49,14 @@ def run(claim: Claim) -> Answer:
 		payload = validate(operation.schema, body)
 	except HubError as error:
 		works.record_failure(
-			Work(operation, caller, None, {}, row.fingerprint, row.request_id, claim.name), claim, error
+			Work(operation, caller, None, {}, row.fingerprint, row.request_id, claim.name, queued=True),
+			claim,
+			error,
 		)
 		raise
 	with context.acting_as(caller):
-		return works.run(Work(operation, caller, payload, body, row.fingerprint, row.request_id), claim)
+		work = Work(operation, caller, payload, body, row.fingerprint, row.request_id, queued=True)
+		return works.run(work, claim)
 
 
 def run_now(name: str) -> None:
@@ -134,35 +131,5 @@ def _drain_one(name: str) -> bool:
 
 
 def ring() -> None:
-	"""Ask a worker to drain, once the answer is out; never blocks the caller, and may fail: the sweep comes anyway."""
-	request = getattr(frappe.local, "request", None)
-	if request is not None and hasattr(request, "after_response"):
-		request.after_response.add(_ring)
-	else:
-		_ring()
-
-
-def _ring() -> None:
-	global _bell_silent_until
-	if time.monotonic() < _bell_silent_until:
-		return
-	try:
-		_check_redis()
-		frappe.enqueue("integration_hub.tasks.drain", queue="short", job_id=DRAIN_JOB, deduplicate=True)
-	except Exception:
-		_bell_silent_until = time.monotonic() + BELL_PAUSE
-		frappe.logger("integration_hub").warning(
-			"The queue's Redis does not answer; the sweep will do the work"
-		)
-
-
-def _check_redis() -> None:
-	"""Raise where Redis is down: `frappe.enqueue` itself would block for seconds."""
-	url = urlparse(frappe.conf.redis_queue or "")
-	with socket.create_connection(
-		(url.hostname or "127.0.0.1", url.port or 6379), timeout=BELL_TIMEOUT
-	) as connection:
-		connection.settimeout(BELL_TIMEOUT)
-		connection.sendall(b"PING\r\n")
-		if not connection.recv(16):
-			raise ConnectionError("no answer")
+	"""Ask a worker to drain."""
+	doorbell.ring(DRAIN_JOB, slots=2)

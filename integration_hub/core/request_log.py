@@ -11,38 +11,12 @@ COMPLETED = "Completed"
 FAILED = "Failed"
 MAX_ERROR = 20_000
 
-_COLUMNS = (
-	"name",
-	"creation",
-	"modified",
-	"owner",
-	"modified_by",
-	"integration_request_service",
-	"is_remote_request",
-	"request_description",
-	"request_id",
-	"url",
-	"status",
-	"error",
-	"reference_doctype",
-	"reference_docname",
-	"hub_system",
-	"hub_direction",
-	"hub_request",
-	"hub_external_id",
-	"hub_http_status",
-	"hub_error_code",
-	"hub_attempt",
-	"hub_duration_ms",
-	"hub_count",
-)
-
 
 def write(
 	*,
 	operation: str,
 	system: str,
-	http_status: int,
+	http_status: int | None,
 	request_id: str,
 	url: str,
 	request: str | None = None,
@@ -59,37 +33,80 @@ def write(
 	`error` is redacted here. A plain INSERT: a tenth of the cost of a document's (0.2 ms against 1.4).
 	"""
 	name = name or frappe.generate_hash(length=16)
-	timestamp, user = now(), frappe.session.user
-	doctype, docname = document or (None, None)
-	values = (
-		name,
-		timestamp,
-		timestamp,
-		user,
-		user,
-		operation,
-		1,
-		f"{operation} {external_id}"[:140] if external_id else operation,
-		request_id,
-		url[:1000],
-		COMPLETED if http_status < 400 else FAILED,
-		redact(error)[:MAX_ERROR] if error else None,
-		doctype,
-		docname,
-		system,
-		"In",
-		request,
-		(external_id or "")[:140] or None,
-		http_status,
-		error_code,
-		attempt,
-		duration_ms,
-		1,
+	_insert(
+		[
+			{
+				"name": name,
+				"integration_request_service": operation,
+				"is_remote_request": 1,
+				"request_description": f"{operation} {external_id}"[:140] if external_id else operation,
+				"request_id": request_id,
+				"url": url[:1000],
+				"status": COMPLETED if http_status < 400 else FAILED,
+				"error": redact(error)[:MAX_ERROR] if error else None,
+				**_reference(document),
+				"hub_system": system,
+				"hub_direction": "In",
+				"hub_request": request,
+				"hub_external_id": (external_id or "")[:140] or None,
+				"hub_http_status": http_status,
+				"hub_error_code": error_code,
+				"hub_attempt": attempt,
+				"hub_duration_ms": duration_ms,
+			}
+		]
 	)
-	columns = ", ".join(f"`{column}`" for column in _COLUMNS)
-	marks = ", ".join(["%s"] * len(values))
-	sql.run(f"INSERT INTO `tabIntegration Request` ({columns}) VALUES ({marks})", values)
 	return name
+
+
+def write_out(rows: list[dict]) -> None:
+	"""Insert a row for each attempt of a delivery, in one statement in the current transaction.
+
+	Args:
+		rows: event, event_id, system, delivery, document, url, http_status, error, attempt, duration_ms.
+	"""
+	_insert(
+		[
+			{
+				"name": frappe.generate_hash(length=16),
+				"integration_request_service": row["event"],
+				"is_remote_request": 0,
+				"request_description": row["event"],
+				"request_id": row["event_id"],
+				"url": row["url"][:1000],
+				"status": FAILED if row["error"] else COMPLETED,
+				"error": redact(row["error"])[:MAX_ERROR] if row["error"] else None,
+				**_reference(row["document"]),
+				"hub_system": row["system"],
+				"hub_direction": "Out",
+				"hub_delivery": row["delivery"],
+				"hub_http_status": row["http_status"],
+				"hub_attempt": row["attempt"],
+				"hub_duration_ms": row["duration_ms"],
+			}
+			for row in rows
+		]
+	)
+
+
+def _reference(document: tuple[str, str] | None) -> dict[str, str | None]:
+	doctype, name = document or (None, None)
+	return {"reference_doctype": doctype, "reference_docname": name}
+
+
+def _insert(rows: list[dict]) -> None:
+	"""Insert rows of the same columns in one statement."""
+	if not rows:
+		return
+	timestamp, user = now(), frappe.session.user
+	head = {"creation": timestamp, "modified": timestamp, "owner": user, "modified_by": user, "hub_count": 1}
+	columns = [*head, *rows[0]]
+	marks = f"({', '.join(['%s'] * len(columns))})"
+	sql.run(
+		f"""INSERT INTO `tabIntegration Request` ({", ".join(f"`{column}`" for column in columns)})
+		VALUES {", ".join([marks] * len(rows))}""",
+		tuple(value for row in rows for value in (*head.values(), *row.values())),
+	)
 
 
 def turned_away(*, system: str, **row) -> None:

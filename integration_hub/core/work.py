@@ -34,7 +34,7 @@ class Work:
 
 	`body` is the call's parsed JSON as it came, `payload` the same as the operation's schema. `request` is the Hub Request's
 	name, None in a rehearsal (`validate_only`). A handler appends what it makes to `made`; `reference` is the External
-	Reference reserved for it. `done` holds the documents of the steps done so far, by step; `loaded` those that this try
+	Reference reserved for it. `queued`: nobody waits for the answer. `done` holds the documents of the steps done so far, by step; `loaded` those that this try
 	still has in memory.
 	"""
 
@@ -51,6 +51,7 @@ class Work:
 	done: dict[str, tuple[str, str]] = field(default_factory=dict)
 	loaded: dict[tuple[str, str], Document] = field(default_factory=dict)
 	step: str | None = None
+	queued: bool = False
 	started: float = field(default_factory=time.monotonic)
 
 	@property
@@ -153,7 +154,7 @@ def _finish(work: Work, claim: Claim, perform) -> Answer:
 		return Answer(status, _message({"id": claim.name, **result.body}))
 
 	def finish(token: str, answer: Answer) -> bool:
-		return idempotency.finish(
+		finished = idempotency.finish(
 			claim,
 			token,
 			http_status=answer.status,
@@ -161,6 +162,9 @@ def _finish(work: Work, claim: Claim, perform) -> Answer:
 			document=document,
 			duration_ms=work.duration_ms,
 		)
+		if finished:
+			_announce(work, claim, succeeded=True)
+		return finished
 
 	def stands(answer: Answer) -> bool:
 		row = idempotency.read(claim.name)
@@ -320,9 +324,17 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 		if work.operation.steps:
 			steps.record_failure(claim.name, work.steps, work.step, error)
 		_log(work, error.http_status, claim.attempt_no, error=error)
+		if retry_in is None:
+			_announce(work, claim, succeeded=False)
 	sql.commit()
 	if isinstance(error, WorkSplit):
 		alert(work, error)
+
+
+def _announce(work: Work, claim: Claim, *, succeeded: bool) -> None:
+	"""Tell those who listen (hook `hub_request_changed`) within the transaction that ends the request."""
+	for path in frappe.get_hooks("hub_request_changed"):
+		frappe.get_attr(path)(claim.name, work.caller.name, succeeded, work.queued)
 
 
 def alert(work: Work, error: HubError) -> None:

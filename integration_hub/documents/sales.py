@@ -240,12 +240,13 @@ def _status_line(row: Document, bills: list[list[Document]]) -> dict:
 
 def _paid_share(documents: list[Document]) -> float:
 	"""Return how much of an invoice, less what is credited of it, is paid: a credit set against it is no payment."""
-	total = sum(_in_party_currency(doc, "grand_total") for doc in documents)
+	total = sum(in_party_currency(doc, "grand_total") for doc in documents)
 	owed = sum(doc.outstanding_amount for doc in documents)
 	return 1 - min(1, max(0, owed) / total) if total > 0 else 1
 
 
-def _in_party_currency(doc: Document, fieldname: str) -> float:
+def in_party_currency(doc: Document, fieldname: str) -> float:
+	"""Return an amount of an invoice in the currency of its receivable account."""
 	return doc.get(fieldname if doc.party_account_currency == doc.currency else f"base_{fieldname}")
 
 

@@ -15,6 +15,14 @@ INDEXES = {
 	"Hub Request": (["status", "next_attempt_at"], ["status", "lease_until"], ["status", "modified"]),
 	"Hub Request Step": (["document_name"],),
 	"Hub External Reference": (["document_type", "document_name"], ["request"]),
+	"Hub Event": (
+		["system", "sequence"],
+		["sequence", "occurred_at"],
+		["reference_doctype", "reference_name"],
+	),
+	"Hub Event Delivery": (["webhook", "due_at"], ["webhook", "status"], ["webhook", "reference_name"]),
+	# What changed since the last look: version 16 has no such index.
+	"Bin": (["modified"],),
 }
 
 
@@ -29,6 +37,7 @@ def make() -> None:
 	for doctype, indexes in INDEXES.items():
 		for columns in indexes:
 			frappe.db.add_index(doctype, columns)
+	frappe.db.add_unique("Hub Event Delivery", ["event", "webhook"])
 
 
 def remove() -> None:

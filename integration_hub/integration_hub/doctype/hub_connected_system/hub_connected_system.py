@@ -7,6 +7,7 @@ from frappe.model.document import Document
 
 from integration_hub.constants.scopes import SCOPES
 from integration_hub.core import credentials
+from integration_hub.outbound import subscriptions
 
 
 class HubConnectedSystem(Document):
@@ -18,6 +19,7 @@ class HubConnectedSystem(Document):
 		self._validate_maps()
 
 	def on_update(self):
+		subscriptions.changed()
 		before = self.get_doc_before_save()
 		if not self.user or not before:
 			return

@@ -1,0 +1,61 @@
+"""Rings a background worker: once the answer is out, never blocking, and allowed to fail, for the sweep comes anyway."""
+
+import socket
+import time
+from urllib.parse import urlparse
+
+from rq.job import JobStatus
+
+import frappe
+from frappe.utils.background_jobs import get_job_status
+
+TIMEOUT = 0.3
+PAUSE = 30
+
+_silent_until = 0.0
+
+
+def ring(method: str, slots: int = 1) -> None:
+	"""Ask a worker to run `method`, unless one that has not begun yet is going to.
+
+	Args:
+		slots: how many workers may be at it at the same time; one that has begun may just be ending, so another is asked.
+	"""
+	request = getattr(frappe.local, "request", None)
+	if request is not None and hasattr(request, "after_response"):
+		request.after_response.add(lambda: _ring(method, slots))
+	else:
+		_ring(method, slots)
+
+
+def _ring(method: str, slots: int) -> None:
+	global _silent_until
+	if time.monotonic() < _silent_until:
+		return
+	try:
+		_check_redis()
+		for slot in range(slots):
+			job_id = f"{method}.{slot}"
+			status = get_job_status(job_id)
+			if status == JobStatus.QUEUED:
+				return
+			if status != JobStatus.STARTED:
+				frappe.enqueue(method, queue="short", job_id=job_id, deduplicate=True)
+				return
+	except Exception:
+		_silent_until = time.monotonic() + PAUSE
+		frappe.logger("integration_hub").warning(
+			"The queue's Redis does not answer; the sweep will do the work"
+		)
+
+
+def _check_redis() -> None:
+	"""Raise where Redis is down: `frappe.enqueue` itself would block for seconds."""
+	url = urlparse(frappe.conf.redis_queue or "")
+	with socket.create_connection(
+		(url.hostname or "127.0.0.1", url.port or 6379), timeout=TIMEOUT
+	) as connection:
+		connection.settimeout(TIMEOUT)
+		connection.sendall(b"PING\r\n")
+		if not connection.recv(16):
+			raise ConnectionError("no answer")

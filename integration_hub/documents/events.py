@@ -1,0 +1,154 @@
+"""What an event carries: documents in the shapes the API answers with, as one Connected System may see them.
+
+Read with as few statements as possible, for events are written in the document's own transaction.
+"""
+
+import frappe
+from frappe.model.document import Document
+from frappe.utils import flt
+
+from integration_hub.core import sql
+from integration_hub.documents.orders import NOT_TAXES, order_answer
+from integration_hub.documents.requests import request_answer
+from integration_hub.documents.sales import (
+	DELIVERY,
+	INVOICE,
+	ORDER,
+	PAYMENT,
+	fulfillment_answer,
+	invoice_answer,
+	payment_answer,
+)
+
+# What an object is called in the data of an event.
+OBJECTS = {ORDER: "order", DELIVERY: "fulfillment", INVOICE: "invoice", PAYMENT: "payment"}
+
+# The fields the shapes show: who may not read one of them is told of the document, and nothing more.
+_SALES = {"customer", "currency", "net_total", "grand_total", "status", "total_taxes_and_charges"}
+_ITEM = {"item_code", "qty", "rate", "amount"}
+SHOWN = {
+	ORDER: {
+		ORDER: _SALES | {"per_delivered", "per_billed", "po_no"},
+		"Sales Order Item": _ITEM | {"delivered_qty", "billed_amt", "returned_qty"},
+	},
+	DELIVERY: {
+		DELIVERY: {"status", "posting_date", "posting_time"},
+		"Delivery Note Item": {"item_code", "qty", "warehouse", "batch_no", "serial_no"},
+	},
+	INVOICE: {
+		INVOICE: _SALES | {"outstanding_amount", "due_date", "update_stock"},
+		"Sales Invoice Item": _ITEM,
+	},
+	PAYMENT: {
+		PAYMENT: {"paid_amount", "received_amount", "unallocated_amount", "reference_no", "mode_of_payment"},
+		"Payment Entry Reference": {"reference_doctype", "reference_name", "allocated_amount"},
+	},
+}
+
+_ITEMS = {ORDER: "Sales Order Item", INVOICE: "Sales Invoice Item"}
+
+
+def load(doctype: str, name: str) -> Document | None:
+	"""Return a Sales Order or Sales Invoice as the database has it now, with its items and the sum of its taxes.
+
+	Two statements, where the whole document takes seven or more. Not for saving.
+	"""
+	rows = sql.run(
+		f"""SELECT doc.*, (SELECT sum(tax.tax_amount_after_discount_amount) FROM `tabSales Taxes and Charges` tax
+			WHERE tax.parent = doc.name AND tax.parenttype = %s AND coalesce(tax.hub_kind, '') NOT IN %s) AS hub_tax
+		FROM `tab{doctype}` doc WHERE doc.name = %s""",
+		(doctype, NOT_TAXES, name),
+		as_dict=True,
+	)
+	if not rows:
+		return None
+	head = rows[0]
+	items = sql.run(
+		f"SELECT * FROM `tab{_ITEMS[doctype]}` WHERE parent = %s AND parenttype = %s ORDER BY idx",
+		(name, doctype),
+		as_dict=True,
+	)
+	taxes = [{"tax_amount_after_discount_amount": head.pop("hub_tax") or 0}]
+	return frappe.get_doc({"doctype": doctype, **head, "items": items, "taxes": taxes})
+
+
+def data_of(doc: Document, system: str, orders: list[Document]) -> dict:
+	"""Return the data of a business event about a document.
+
+	Args:
+		orders: the orders a delivery or invoice belongs to.
+	"""
+	if doc.doctype == ORDER:
+		return {"order": order_answer(doc, system)}
+	if doc.doctype == PAYMENT:
+		return {"payment": payment_answer(doc, system)}
+	ids = {row.name: row.hub_external_id for order in orders for row in order.items if row.hub_external_id}
+	answer = fulfillment_answer if doc.doctype == DELIVERY else invoice_answer
+	belongs = [{"name": order.name, "external_id": own_id(order, system)} for order in orders]
+	return {OBJECTS[doc.doctype]: answer(doc, system, ids), "orders": belongs}
+
+
+def is_paid(order: Document) -> bool:
+	"""Whether all of a submitted order is billed and nothing of its invoices is owed."""
+	if order.docstatus != 1 or flt(order.per_billed, 2) < 100:
+		return False
+	owed = sql.run(
+		"""SELECT 1 FROM `tabSales Invoice` invoice WHERE invoice.docstatus = 1 AND invoice.outstanding_amount > 0
+			AND invoice.name IN (SELECT parent FROM `tabSales Invoice Item` WHERE sales_order = %s) LIMIT 1""",
+		(order.name,),
+	)
+	return not owed
+
+
+def own_id(doc: Document, system: str) -> str | None:
+	"""Return the system's own id of a document."""
+	return doc.get("hub_external_id") if doc.get("hub_system") == system else None
+
+
+def document_data(
+	doc: Document, fields: tuple[str, ...] | None, readable: dict[str, set[str]], **extra: str
+) -> dict:
+	"""Return the data of a `document.*` event.
+
+	Args:
+		fields: the chosen fields; None: all.
+		readable: what may be shown: the document's fields under "", those of a child table under its name.
+	"""
+	plain = doc.as_dict(convert_dates_to_str=True)
+
+	def shown(field: str):
+		value = plain.get(field)
+		if field not in readable:
+			return value
+		return [{key: row.get(key) for key in sorted(readable[field])} for row in value or []]
+
+	chosen = sorted(readable[""]) if fields is None else [field for field in fields if field in readable[""]]
+	return {
+		"document": {
+			"doctype": doc.doctype,
+			"name": doc.name,
+			"docstatus": int(doc.docstatus or 0),
+			**extra,
+			"fields": {field: shown(field) for field in chosen},
+		}
+	}
+
+
+def stock_data(level: dict) -> dict:
+	"""Return the data of `stock.changed` from a row of item_code, warehouse, actual_qty, reserved_qty, stock_uom."""
+	actual, reserved = flt(level["actual_qty"]), flt(level["reserved_qty"])
+	return {
+		"stock": {
+			"item_code": level["item_code"],
+			"warehouse": level["warehouse"],
+			"actual": actual,
+			"reserved": reserved,
+			"available": flt(actual - reserved, 9),
+			"unit": level.get("stock_uom"),
+		}
+	}
+
+
+def request_data(name: str) -> dict:
+	"""Return the data of `request.*`: the request as `requests.get` answers it."""
+	return {"request": request_answer(frappe.get_doc("Hub Request", name))}

@@ -1,0 +1,67 @@
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from integration_hub.exceptions import HubError
+from integration_hub.outbound import endpoints, outbox, subscriptions, trial, webhook_rules
+from integration_hub.outbound import stock as stock_levels
+
+
+class HubWebhook(Document):
+	def validate(self):
+		webhook_rules.check_in_desk(self)
+
+	def after_insert(self):
+		if self.mode == "Push":
+			self.flags.new_secret = endpoints.rotate(self.name)
+
+	def onload(self):
+		if self.flags.new_secret:
+			# Shown once, to whoever made the webhook.
+			self.set_onload("new_secret", self.flags.new_secret)
+
+	def on_update(self):
+		subscriptions.changed()
+		stock_levels.begin_for(self)
+
+	def on_trash(self):
+		outbox.forget_webhook(self.name)
+
+	def after_delete(self):
+		subscriptions.changed()
+
+	@frappe.whitelist()
+	def send_test(self) -> dict:
+		"""Send a test event now; return how it went."""
+		self.check_permission("write")
+		try:
+			return trial.send(self.name)
+		except HubError as error:
+			frappe.throw(error.message)
+
+	@frappe.whitelist()
+	def rotate_secret(self, overlap_hours: float = endpoints.OVERLAP_HOURS) -> str:
+		"""Make a new secret and return it, once; the old one signs as well for `overlap_hours`."""
+		self.check_permission("write")
+		return endpoints.rotate(self.name, float(overlap_hours))
+
+	@frappe.whitelist()
+	def pause(self, reason: str = "") -> None:
+		"""Send nothing more; events are kept and held."""
+		self.check_permission("write")
+		because = _("{0} paused it.").format(frappe.utils.get_fullname())
+		endpoints.stop(self.name, endpoints.PAUSED, f"{because} {reason or ''}".strip(), told=True)
+
+	@frappe.whitelist()
+	def resume(self) -> int:
+		"""Send what was held, and all that comes; return how many deliveries go on."""
+		self.check_permission("write")
+		released = endpoints.resume(self.name)
+		outbox.ring()
+		return released
+
+	@frappe.whitelist()
+	def delivery_counts(self) -> dict:
+		"""Return how many deliveries are in each state."""
+		self.check_permission("read")
+		return outbox.counts(self.name)

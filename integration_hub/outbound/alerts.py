@@ -1,0 +1,114 @@
+"""Tells the Integration Hub Managers what needs them: stopped endpoints and exhausted deliveries, together, once an hour."""
+
+import frappe
+from frappe import _
+from frappe.desk.doctype.notification_log.notification_log import make_notification_logs
+from frappe.utils import escape_html, get_url_to_form
+from frappe.utils.user import get_users_with_role
+
+from integration_hub.constants import deliveries as D
+from integration_hub.constants.roles import MANAGER
+from integration_hub.core import sql
+from integration_hub.outbound.endpoints import ACTIVE, DOCTYPE
+
+PAUSE_MINUTES = 60
+
+
+def tell() -> None:
+	"""Send one notice about all that came up since the last one, and commit."""
+	frappe.db.rollback()
+	troubled = _troubled()
+	if not troubled or not _take_turn():
+		frappe.db.rollback()
+		return
+	_mark(troubled)
+	sql.commit()
+	try:
+		_notify(troubled)
+		sql.commit()
+	except Exception:
+		# The webhooks say it themselves.
+		frappe.db.rollback()
+		frappe.log_error("Integration Hub: the managers could not be told")
+		sql.commit()
+
+
+def _troubled() -> list[frappe._dict]:
+	"""Return webhooks people have not been told of: stopped ones, and those with newly exhausted deliveries."""
+	return sql.run(
+		"""SELECT webhook.name, webhook.title, webhook.status, webhook.paused_because, webhook.last_error,
+			(SELECT count(*) FROM `tabHub Event Delivery` delivery WHERE delivery.webhook = webhook.name
+				AND delivery.status = %s AND delivery.last_attempt_at > coalesce(webhook.alerted_at, '1970-01-01')) AS exhausted
+		FROM `tabHub Webhook` webhook
+		HAVING exhausted > 0 OR (status <> %s AND (SELECT told.alerted_at FROM `tabHub Webhook` told
+			WHERE told.name = webhook.name) IS NULL)
+		ORDER BY webhook.title""",
+		(D.EXHAUSTED, ACTIVE),
+		as_dict=True,
+	)
+
+
+def _take_turn() -> bool:
+	"""Whether the last notice was an hour ago; locks, so that two workers send one."""
+	last = sql.run(
+		"""SELECT value FROM tabSingles WHERE doctype = 'Hub Settings' AND field = 'alerted_at' FOR UPDATE"""
+	)
+	if not last:
+		sql.run(
+			"INSERT INTO tabSingles (doctype, field, value) VALUES ('Hub Settings', 'alerted_at', UTC_TIMESTAMP())"
+		)
+		return True
+	return (
+		sql.changes(
+			"""UPDATE tabSingles SET value = UTC_TIMESTAMP() WHERE doctype = 'Hub Settings' AND field = 'alerted_at'
+			AND coalesce(value, '') < UTC_TIMESTAMP() - INTERVAL %s MINUTE""",
+			(PAUSE_MINUTES,),
+		)
+		== 1
+	)
+
+
+def _mark(troubled: list[frappe._dict]) -> None:
+	sql.run(
+		"UPDATE `tabHub Webhook` SET alerted_at = UTC_TIMESTAMP(6) WHERE name IN %s",
+		([one.name for one in troubled],),
+	)
+
+
+def _notify(troubled: list[frappe._dict]) -> None:
+	managers = get_users_with_role(MANAGER)
+	if not managers:
+		return
+	subject = (
+		_("Integration Hub: {0} needs you").format(troubled[0].title)
+		if len(troubled) == 1
+		else _("Integration Hub: {0} webhooks need you").format(len(troubled))
+	)
+	notice = {
+		"type": "Alert",
+		"document_type": DOCTYPE,
+		"document_name": troubled[0].name,
+		"subject": subject,
+		"email_content": "<br>".join(_line(one) for one in troubled),
+	}
+	make_notification_logs(frappe._dict(notice), managers)
+	if frappe.get_cached_doc("Hub Settings").alert_by_email:
+		frappe.sendmail(
+			recipients=[frappe.db.get_value("User", user, "email") for user in managers],
+			subject=subject,
+			message="".join(f"<p>{_line(one)}</p>" for one in troubled),
+		)
+
+
+def _line(one: frappe._dict) -> str:
+	parts = []
+	if one.status != ACTIVE:
+		parts.append(_("{0} is {1}. {2}").format(one.title, _(one.status), one.paused_because or ""))
+	if one.exhausted:
+		parts.append(
+			_("{0} deliveries to {1} are exhausted. The last error: {2}").format(
+				one.exhausted, one.title, one.last_error or "—"
+			)
+		)
+	link = f'<a href="{get_url_to_form(DOCTYPE, one.name)}">{_("Open")}</a>'
+	return f"{escape_html(' '.join(parts))} {link}"

@@ -1,0 +1,247 @@
+"""The delivery loop: claims what is due, sends it, records how it ended. As many loops may run as there are workers.
+
+Threads do nothing but HTTP; the database belongs to the loop. Claims and outcomes are committed in batches, so that a
+delivery costs little; what is claimed is sent at once, so that leases hold.
+"""
+
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import frappe
+from frappe import _
+
+from integration_hub import compat
+from integration_hub.core import request_log, signing, sql
+from integration_hub.core.http import Client, Reply
+from integration_hub.core.redaction import redact
+from integration_hub.outbound import endpoints, network, outbox, schedule
+from integration_hub.outbound.endpoints import Ended, Endpoint
+from integration_hub.outbound.envelope import CONTENT_TYPES
+from integration_hub.outbound.outbox import Claimed, Outcome
+
+THREADS = 128
+# A job on Frappe's queue ends before the queue would kill it.
+JOB_SECONDS = 230
+# How long the loop waits for further calls to end, so that one commit records several.
+GATHER_SECONDS = 0.005
+POLL_SECONDS = 0.2
+MAX_RESPONSE = 16 * 1024
+GONE = 410
+
+
+@dataclass
+class _Calls:
+	"""What is under way, by endpoint."""
+
+	futures: dict[Future, tuple[Endpoint, Claimed]] = field(default_factory=dict)
+
+	def of(self, endpoint: Endpoint) -> int:
+		return sum(other.name == endpoint.name for other, _claimed in self.futures.values())
+
+
+class Loop:
+	"""Delivers; keeps its connections and threads from run to run. A context manager."""
+
+	def __init__(self):
+		self.stopped = False
+		self._deadline = 0.0
+		self._settings, self._client = None, None
+		self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hub-deliver")
+		self._calls = _Calls()
+		self._signers: dict[str, tuple[datetime | None, float, list[str]]] = {}
+
+	def __enter__(self) -> "Loop":
+		return self
+
+	def __exit__(self, *exc) -> None:
+		self._threads.shutdown(wait=True)
+		if self._client:
+			self._client.close()
+
+	def stop(self) -> None:
+		"""Let calls under way end, and begin no more."""
+		self.stopped = True
+
+	def run(self, seconds: float, wait: bool = False) -> int:
+		"""Deliver until nothing is due and return how many were tried.
+
+		Args:
+			seconds: no new calls after so long.
+			wait: use up the time, waiting for what comes; never in one of Frappe's workers.
+		"""
+		tried, self._deadline = 0, time.monotonic() + seconds
+		while True:
+			claimed = [] if self._over() else self._claim()
+			for endpoint, delivery in claimed:
+				self._send(endpoint, delivery)
+			tried += len(claimed)
+			if self._calls.futures:
+				self._record(self._finished())
+			elif self._over() or not (claimed or wait):
+				return tried
+			elif not claimed:
+				time.sleep(POLL_SECONDS)
+
+	def run_one(self, endpoint: Endpoint, claimed: Claimed) -> None:
+		"""Send one delivery that is claimed already."""
+		self._keep_to_rules()
+		self._send(endpoint, claimed)
+		while self._calls.futures:
+			self._record(self._finished())
+
+	def _over(self) -> bool:
+		return self.stopped or time.monotonic() > self._deadline
+
+	def _claim(self) -> list[tuple[Endpoint, Claimed]]:
+		"""Claim what each endpoint has room for; hold what is for those that take nothing now."""
+		frappe.db.rollback()
+		self._keep_to_rules()
+		room: dict[str, Endpoint] = {}
+		names: list[str] = []
+		for endpoint in endpoints.all_push():
+			free = min(endpoint.concurrency - self._calls.of(endpoint), THREADS - len(self._calls.futures))
+			if not endpoint.takes:
+				outbox.hold(endpoint.name, endpoint.open_until if endpoint.open_now else None)
+			elif free > 0 and (due := self._due(endpoint, free)):
+				names += due
+				room[endpoint.name] = endpoint
+		claimed = outbox.claim(names)
+		sql.commit()
+		return [(room[delivery.webhook], delivery) for delivery in claimed]
+
+	def _keep_to_rules(self) -> None:
+		"""Take what Hub Settings allow now; calls under way end under the rules they began with."""
+		changed = frappe.get_cached_doc("Hub Settings").modified
+		if changed != self._settings:
+			self._settings, self._client = changed, Client(network.rules())
+
+	def _due(self, endpoint: Endpoint, free: int) -> list[str]:
+		due = outbox.due(endpoint.name, 1 if endpoint.open_until else free, endpoint.ordered)
+		if due and endpoint.open_until and not endpoints.take_probe(endpoint.name):
+			return []
+		return due
+
+	def _send(self, endpoint: Endpoint, claimed: Claimed) -> None:
+		body = claimed.body.encode()
+		try:
+			headers = signing.sign(self._secrets(endpoint), claimed.event, datetime.now(timezone.utc), body)
+		except ValueError:
+			reply = Reply(error="not_signed", message="The webhook has no secret. Rotate it.")
+			future: Future = Future()
+			future.set_result(reply)
+		else:
+			headers |= {"Content-Type": CONTENT_TYPES[endpoint.format], "User-Agent": "Integration-Hub/1"}
+			future = self._threads.submit(self._client.post, endpoint.url, body, headers)
+		self._calls.futures[future] = (endpoint, claimed)
+
+	def _secrets(self, endpoint: Endpoint) -> list[str]:
+		"""Return what to sign with, looked up again when the webhook changes and each minute, for a rotation's end."""
+		kept = self._signers.get(endpoint.name)
+		if not kept or kept[0] != endpoint.secret_rotated_at or time.monotonic() - kept[1] > 60:
+			kept = (endpoint.secret_rotated_at, time.monotonic(), endpoints.secrets(endpoint.name))
+			self._signers[endpoint.name] = kept
+		return kept[2]
+
+	def _finished(self) -> list[Future]:
+		"""Wait for a call to end, and a moment for others."""
+		done, _rest = wait(self._calls.futures, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+		if done and len(done) < len(self._calls.futures):
+			time.sleep(GATHER_SECONDS)
+		return [future for future in self._calls.futures if future.done()]
+
+	def _record(self, finished: list[Future]) -> None:
+		"""Record outcomes, log rows and health in one transaction."""
+		if not finished:
+			return
+		frappe.db.rollback()
+		ended: dict[str, list[tuple[Claimed, Reply]]] = {}
+		for future in finished:
+			endpoint, claimed = self._calls.futures[future]
+			ended.setdefault(endpoint.name, []).append((claimed, future.result()))
+		urls = {endpoint.name: endpoint.url for endpoint, _claimed in self._calls.futures.values()}
+		for webhook, results in sorted(ended.items()):
+			record(webhook, urls[webhook], results)
+		sql.commit()
+		for future in finished:
+			del self._calls.futures[future]
+		compat.forget_request()
+
+
+def record(webhook: str, url: str, results: list[tuple[Claimed, Reply]]) -> None:
+	"""Write how attempts of one endpoint ended; the caller commits."""
+	rows, failures, error, gone = [], 0, None, False
+	for claimed, reply in results:
+		outcome = outcome_of(claimed, reply)
+		if not outcome.delivered:
+			failures, error, gone = failures + 1, outcome.error, gone or reply.status == GONE
+		if reply.status == GONE:
+			stands = outbox.put_back(claimed, held=True)
+		else:
+			stands = outbox.finish(claimed, outcome)
+		if stands:
+			rows.append(_log_row(claimed, outcome, url))
+	request_log.write_out(rows)
+	endpoints.note(webhook, Ended(len(results), failures, error, gone))
+
+
+def outcome_of(claimed: Claimed, reply: Reply) -> Outcome:
+	"""Return what an answer means for the delivery."""
+	delivered = reply.status is not None and 200 <= reply.status < 300 and reply.error is None
+	retry_in = None
+	if not delivered:
+		retry_in = schedule.next_attempt_in(
+			claimed.attempt_no,
+			reply.status,
+			reply.error == "timeout",
+			reply.headers.get("retry-after"),
+			datetime.now(timezone.utc),
+		)
+	response = redact(reply.body.decode("utf-8", "replace"))[:MAX_RESPONSE] if reply.body else None
+	error = None if delivered else redact(_in_words(reply))
+	return Outcome(delivered, reply.status, error, response, reply.duration_ms, retry_in)
+
+
+def _in_words(reply: Reply) -> str:
+	if reply.error:
+		return f"{reply.error}: {reply.message}"
+	if 300 <= (reply.status or 0) < 400:
+		where = reply.headers.get("location", "")[:200]
+		return _("It answered {0}, to {1}. Redirects are not followed: enter the final URL.").format(
+			reply.status, where or "—"
+		)
+	if reply.status == GONE:
+		return _("It answered 410: it is gone for good.")
+	return _("It answered {0}.").format(reply.status)
+
+
+def _log_row(claimed: Claimed, outcome: Outcome, url: str) -> dict:
+	return {
+		"event": claimed.event_type,
+		"event_id": claimed.event,
+		"system": claimed.system,
+		"http_status": outcome.http_status,
+		"url": url,
+		"delivery": claimed.name,
+		"document": claimed.reference,
+		"error": outcome.error,
+		"attempt": claimed.attempt_no,
+		"duration_ms": outcome.duration_ms,
+	}
+
+
+def send_one(name: str) -> bool:
+	"""Send one delivery now, whatever its endpoint's state; False: another worker has it. How it went is on the row.
+
+	For a person or a caller who waits for the outcome.
+	"""
+	frappe.db.rollback()
+	claimed = outbox.claim([name])
+	sql.commit()
+	if not claimed:
+		return False
+	endpoint = next(one for one in endpoints.all_push() if one.name == claimed[0].webhook)
+	with Loop() as loop:
+		loop.run_one(endpoint, claimed[0])
+	return True

@@ -1,0 +1,136 @@
+"""Events delivered again, under the ids they had: by id, by time, to one endpoint or to all that want them."""
+
+import json
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
+import frappe
+from frappe import _
+from frappe.utils import get_system_timezone
+
+from integration_hub.core import sql
+from integration_hub.core.context import Caller
+from integration_hub.exceptions import Fault, NotFound, ValidationFailed
+from integration_hub.outbound import outbox, subscriptions
+from integration_hub.outbound.envelope import Envelope, Subject
+from integration_hub.outbound.outbox import NewDelivery, NewEvent
+from integration_hub.outbound.shaping import shape
+from integration_hub.outbound.subscriptions import Subscription
+from integration_hub.schemas.events import EventsReplay
+
+MAX_EVENTS = 10_000
+
+
+def replay(caller: Caller, body: EventsReplay) -> dict:
+	"""Make deliveries of the caller's events due again; events a webhook was not sent yet are sent if it wants them.
+
+	Raises:
+		NotFound: an id or the webhook is none of the caller's.
+		ValidationFailed: neither ids nor since, or more than 10,000 events.
+	"""
+	if (body.ids is None) == (body.since is None):
+		raise _fault("", _("Send either ids or since."), "one_of")
+	webhooks = _webhooks(caller.name, body.webhook)
+	events = _by_ids(caller.name, body.ids) if body.ids else _by_time(caller.name, body)
+	return again(events, webhooks, frappe.session.user)
+
+
+def again(events: list[str], webhooks: list[Subscription], by: str) -> dict:
+	"""Make the deliveries of these events at these webhooks due again: {"replayed", "skipped"}."""
+	names = [webhook.webhook for webhook in webhooks]
+	there = sql.run(
+		"SELECT name, event, webhook FROM `tabHub Event Delivery` WHERE event IN %s AND webhook IN %s ORDER BY occurred_at",
+		(events or [""], names or [""]),
+		as_dict=True,
+	)
+	due = outbox.redeliver([row.name for row in there], by)
+	known = {(row.event, row.webhook) for row in there}
+	added = _add_missing(events, [webhook for webhook in webhooks if webhook.push], known)
+	return {"replayed": due + added, "skipped": len(there) - due}
+
+
+def _add_missing(events: list[str], webhooks: list[Subscription], known: set[tuple[str, str]]) -> int:
+	missing = [event for event in events if any((event, one.webhook) not in known for one in webhooks)]
+	if not missing:
+		return 0
+	rows = sql.run(
+		"""SELECT name, event, system, payload, reference_doctype, reference_name, occurred_at FROM `tabHub Event`
+		WHERE name IN %s ORDER BY occurred_at""",
+		(missing,),
+		as_dict=True,
+	)
+	wanted = [(_as_event(row), _deliveries(row, webhooks, known)) for row in rows]
+	outbox.add_deliveries(wanted)
+	return sum(len(new) for _event, new in wanted)
+
+
+def _as_event(row) -> NewEvent:
+	subject = Subject(row.reference_doctype, row.reference_name)
+	return NewEvent(row.name, row.event, row.system, None, subject, row.payload)
+
+
+def _deliveries(row, webhooks: list[Subscription], known: set[tuple[str, str]]) -> list[NewDelivery]:
+	new = [_delivery(row, one) for one in webhooks if (row.name, one.webhook) not in known]
+	return [delivery for delivery in new if delivery]
+
+
+def _delivery(row, webhook: Subscription) -> NewDelivery | None:
+	"""Return what a webhook is sent of an event it was not sent before; None: it does not want it."""
+	chosen = {event for wanted in webhook.documents for event in wanted.events}
+	if row.event not in webhook.events | chosen:
+		return None
+	payload = json.loads(row.payload)
+	subject = Subject(row.reference_doctype, row.reference_name)
+	envelope = Envelope(row.name, row.event, payload["timestamp"], frappe.utils.get_url(), subject)
+	shaped = shape(webhook, envelope, payload["data"])
+	return NewDelivery(webhook.webhook, shaped.body, shaped.fault) if shaped else None
+
+
+def _webhooks(system: str, name: str | None) -> list[Subscription]:
+	own = [one for one in subscriptions.current().all if one.system == system]
+	chosen = [one for one in own if name in (None, one.webhook)]
+	if name and not chosen:
+		raise NotFound(_("There is no webhook {0} of {1}.").format(name, system), pointer="/webhook")
+	return chosen
+
+
+def _by_ids(system: str, ids: list[str]) -> list[str]:
+	found = sql.run(
+		"SELECT name FROM `tabHub Event` WHERE name IN %s AND system = %s", (ids, system), pluck=True
+	)
+	if missing := [one for one in ids if one not in found]:
+		raise NotFound(
+			_("There is no event {0} of {1}.").format(missing[0], system),
+			pointer=f"/ids/{ids.index(missing[0])}",
+		)
+	return found
+
+
+def _by_time(system: str, body: EventsReplay) -> list[str]:
+	since, until = _utc(body.since), _utc(body.until) if body.until else None
+	found = sql.run(
+		f"""SELECT name FROM `tabHub Event` WHERE system = %s AND occurred_at >= %s
+			{"AND occurred_at < %s" if until else ""} {"AND event = %s" if body.type else ""}
+		ORDER BY occurred_at LIMIT %s""",
+		tuple(value for value in (system, since, until, body.type, MAX_EVENTS + 1) if value is not None),
+		pluck=True,
+	)
+	if len(found) > MAX_EVENTS:
+		raise _fault(
+			"/until",
+			_("These are more than {0} events. Replay them in several calls, of shorter times.").format(
+				MAX_EVENTS
+			),
+			"too_many",
+		)
+	return found
+
+
+def _utc(moment: datetime) -> datetime:
+	"""Return a naive datetime in UTC; a time without an offset is in the site's zone."""
+	aware = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(get_system_timezone()))
+	return aware.astimezone(timezone.utc).replace(tzinfo=None)
+
+
+def _fault(pointer: str, message: str, code: str) -> ValidationFailed:
+	return ValidationFailed(message, errors=[Fault(pointer, message, code)])

@@ -1,0 +1,41 @@
+"""An event as one webhook wants it: its condition, its field map, its format."""
+
+import json
+from dataclasses import dataclass
+
+from integration_hub.mapping.errors import BadExpression, MapFaults
+from integration_hub.mapping.expressions import matches
+from integration_hub.outbound.envelope import PLAIN, Envelope, to_json
+from integration_hub.outbound.subscriptions import Subscription
+
+
+@dataclass(frozen=True)
+class Shaped:
+	"""The body to send (None: the event's own payload), or the fault of a condition or map that did not work."""
+
+	body: str | None = None
+	fault: str | None = None
+
+
+def shape(webhook: Subscription, envelope: Envelope, data: dict) -> Shaped | None:
+	"""Return what the webhook is sent; None: its condition does not want it.
+
+	A condition or map that fails on this event holds the delivery for a person: it is neither lost nor sent wrongly.
+	"""
+	if webhook.fault:
+		return Shaped(fault=webhook.fault)
+	if webhook.condition or webhook.field_map:
+		# What the receiver sees: texts where Python has dates.
+		data = json.loads(to_json(data))
+	try:
+		if webhook.condition and not matches(webhook.condition, data):
+			return None
+		if webhook.field_map:
+			data = webhook.field_map.apply(data)
+	except (BadExpression, MapFaults) as e:
+		return Shaped(fault=str(e))
+	if webhook.thin and not webhook.field_map:
+		data = envelope.thin()
+	if webhook.format == PLAIN and not webhook.field_map and not webhook.thin:
+		return Shaped()
+	return Shaped(envelope.render(data, webhook.format))

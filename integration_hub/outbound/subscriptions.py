@@ -1,0 +1,229 @@
+"""Who wants to be told of what: kept in memory, so that a document nobody asks about costs no query.
+
+Kept fresh across processes by a version in the cache, looked at once a request. With the cache gone, each request reads
+the database.
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from redis.exceptions import RedisError
+
+import frappe
+
+from integration_hub.core import sql
+from integration_hub.mapping.engine import FieldMap
+from integration_hub.mapping.errors import BadExpression, MapFaults
+from integration_hub.mapping.expressions import Expression
+from integration_hub.mapping.expressions import compile as compile_expression
+from integration_hub.outbound.registry import BY_NAME, DOCUMENT, matching
+
+_VERSION_KEY = "hub_subscriptions_version"
+# A background job may run for long; it looks again after so many seconds.
+_FRESH_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+	"""One `document.*` line of a webhook: of which DocType, and which of its fields (None: all)."""
+
+	events: frozenset[str]
+	doctype: str
+	fields: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Subscription:
+	"""A webhook as the capture needs it."""
+
+	webhook: str
+	system: str
+	user: str
+	company: str
+	push: bool
+	echo: bool
+	format: str
+	thin: bool
+	events: frozenset[str]
+	documents: tuple[Wanted, ...]
+	condition: Expression | None
+	field_map: FieldMap | None
+	fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Subscriptions:
+	"""Everything that is wanted on this site."""
+
+	version: str
+	all: tuple[Subscription, ...] = ()
+	systems: dict[str, str] = field(default_factory=dict)
+
+	@cached_property
+	def doctypes(self) -> frozenset[str]:
+		"""DocTypes whose document events somebody wants."""
+		of_business = {doctype for event in self.events for doctype in BY_NAME[event].sources}
+		return frozenset(of_business | {wanted.doctype for one in self.all for wanted in one.documents})
+
+	@cached_property
+	def events(self) -> frozenset[str]:
+		"""Business events somebody wants."""
+		return frozenset(event for one in self.all for event in one.events)
+
+	def to(self, event: str) -> list[Subscription]:
+		"""Return the webhooks that want a business event."""
+		return [one for one in self.all if event in one.events]
+
+	def of_document(self, event: str, doctype: str) -> list[tuple[Subscription, Wanted]]:
+		"""Return the webhooks that want a `document.*` event of a DocType, each with what it chose."""
+		return [
+			(one, wanted)
+			for one in self.all
+			for wanted in one.documents
+			if wanted.doctype == doctype and event in wanted.events
+		]
+
+	@property
+	def caller(self) -> str | None:
+		"""The system whose user acts at this moment."""
+		return self.systems.get(frappe.session.user)
+
+
+_kept: dict[str, Subscriptions] = {}
+
+
+def current() -> Subscriptions:
+	"""Return what is wanted now."""
+	looked = getattr(frappe.local, "hub_subscriptions", None)
+	if looked is not None and time.monotonic() - looked[1] < _FRESH_SECONDS:
+		return looked[0]
+	kept = _kept.get(frappe.local.site)
+	if kept is None or _published_version() != kept.version:
+		# Not published from here: this transaction may see an older state than the one that is published.
+		kept = _kept[frappe.local.site] = _load_if_there()
+	frappe.local.hub_subscriptions = (kept, time.monotonic())
+	return kept
+
+
+def changed() -> None:
+	"""Let every process look again, once this transaction is committed; a webhook, its system or its map was changed."""
+	forget()
+	frappe.db.after_commit.add(publish_version)
+
+
+def forget() -> None:
+	"""Look again at the next document event of this process."""
+	frappe.local.hub_subscriptions = None
+	_kept.pop(frappe.local.site, None)
+
+
+def publish_version() -> None:
+	"""Write the database's version into the cache; also by each sweep, for a cache that was away meanwhile."""
+	with suppress(RedisError):
+		frappe.cache.set(frappe.cache.make_key(_VERSION_KEY), _version())
+
+
+def _published_version() -> str | None:
+	try:
+		found = frappe.cache.get(frappe.cache.make_key(_VERSION_KEY))
+	except RedisError:
+		return None
+	return found.decode() if found else None
+
+
+def _version() -> str:
+	"""Return what changes whenever something that is kept here does."""
+	rows = sql.run(
+		"""SELECT 'webhook', count(*), max(modified) FROM `tabHub Webhook`
+		UNION ALL SELECT 'system', count(*), max(modified) FROM `tabHub Connected System`
+		UNION ALL SELECT 'map', count(*), max(modified) FROM `tabHub Field Map`"""
+	)
+	return "; ".join(f"{table} {count} {modified}" for table, count, modified in rows)
+
+
+def _load_if_there() -> Subscriptions:
+	try:
+		return _load()
+	except Exception as e:
+		if not frappe.db.is_table_missing(e):
+			raise
+		# The app is newer than the site, which is about to be migrated.
+		return Subscriptions("not migrated")
+
+
+def _load() -> Subscriptions:
+	version = _version()
+	systems = _systems()
+	webhooks = sql.run(
+		"""SELECT name, system, mode, echo, format, content, `condition`, field_map FROM `tabHub Webhook`
+		WHERE status <> 'Disabled' ORDER BY creation, name""",
+		as_dict=True,
+	)
+	lines = sql.run(
+		"SELECT parent, event, document_type, field_names FROM `tabHub Webhook Event` ORDER BY parent, idx",
+		as_dict=True,
+	)
+	found = tuple(
+		_subscription(row, systems[row.system], [line for line in lines if line.parent == row.name])
+		for row in webhooks
+		if row.system in systems
+	)
+	return Subscriptions(version, found, {system.user: name for name, system in systems.items()})
+
+
+def _systems() -> dict[str, frappe._dict]:
+	"""Return the enabled systems that have a user, with their scopes."""
+	systems = sql.run(
+		"""SELECT name, user, company FROM `tabHub Connected System`
+		WHERE enabled = 1 AND coalesce(user, '') <> ''""",
+		as_dict=True,
+	)
+	scopes = sql.run("SELECT parent, scope FROM `tabHub System Scope`", as_dict=True)
+	for system in systems:
+		system.scopes = {row.scope for row in scopes if row.parent == system.name}
+	return {system.name: system for system in systems}
+
+
+def _subscription(row, system, lines: list) -> Subscription:
+	allowed = {event.name for event in BY_NAME.values() if event.scope in system.scopes}
+	return Subscription(
+		webhook=row.name,
+		system=row.system,
+		user=system.user,
+		company=system.company,
+		push=row.mode == "Push",
+		echo=bool(row.echo),
+		format=row.format,
+		thin=row.content == "Thin",
+		events=frozenset(
+			event.name
+			for line in lines
+			for event in matching(line.event)
+			if event.name in allowed and not event.name.startswith(DOCUMENT)
+		),
+		documents=tuple(wanted for line in lines if (wanted := _wanted(line, allowed))),
+		**_compiled(row),
+	)
+
+
+def _wanted(line, allowed: set[str]) -> Wanted | None:
+	events = {event.name for event in matching(line.event) if event.name.startswith(DOCUMENT)} & allowed
+	if not events or not line.document_type:
+		return None
+	names = [name.strip() for name in (line.field_names or "").split(",") if name.strip()]
+	return Wanted(frozenset(events), line.document_type, tuple(names) or None)
+
+
+def _compiled(row) -> dict:
+	"""Return condition and field map; one that no longer compiles makes every delivery wait for a person."""
+	try:
+		return {
+			"condition": compile_expression(row.condition) if (row.condition or "").strip() else None,
+			"field_map": frappe.get_doc("Hub Field Map", row.field_map).field_map()
+			if row.field_map
+			else None,
+		}
+	except (BadExpression, MapFaults, frappe.DoesNotExistError) as e:
+		return {"condition": None, "field_map": None, "fault": str(e)}

@@ -1,0 +1,70 @@
+"""What happens now and then: delivering, numbering, looking for changed stock, telling people."""
+
+import signal
+import time
+from datetime import datetime, timedelta, timezone
+
+import frappe
+
+from integration_hub import compat
+from integration_hub.core import sql
+from integration_hub.core.errors import as_hub_error
+from integration_hub.outbound import alerts, outbox, stock, stream, subscriptions
+from integration_hub.outbound.delivery import JOB_SECONDS, Loop
+
+# How long the loop under a process manager delivers before it looks at the rest.
+TURN_SECONDS = 5
+PAUSE_SECONDS = 5
+
+
+def sweep() -> None:
+	"""Every minute: what the doorbell and the cache missed."""
+	subscriptions.publish_version()
+	stock.look()
+	deliver()
+	alerts.tell()
+
+
+def deliver() -> None:
+	"""Deliver what is due, within the time a job of Frappe's queue has."""
+	stream.number()
+	with Loop() as loop:
+		loop.run(seconds=JOB_SECONDS)
+
+
+def purge(days: int) -> None:
+	"""Remove events older than `days` that have nothing left to deliver, in batches, each committed."""
+	before = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(days=days)
+	while outbox.remove_events(before):
+		sql.commit()
+
+
+def deliver_forever() -> None:
+	"""Deliver, number, and look for changed stock until SIGTERM or SIGINT; a lost database is waited for."""
+	loop = Loop()
+
+	def stop(_signal, _frame) -> None:
+		loop.stop()
+
+	signal.signal(signal.SIGTERM, stop)
+	signal.signal(signal.SIGINT, stop)
+	with loop:
+		while not loop.stopped:
+			try:
+				stream.number()
+				stock.look()
+				loop.run(seconds=TURN_SECONDS, wait=True)
+			except Exception as e:
+				_recover(e)
+
+
+def _recover(error: Exception) -> None:
+	"""Go on after a failure: leases see to it that nothing is lost."""
+	frappe.logger("integration_hub").exception("The delivery loop failed and goes on")
+	time.sleep(PAUSE_SECONDS)
+	if as_hub_error(error).transient:
+		try:
+			compat.reconnect()
+		except Exception:
+			# Asked again at the next turn.
+			frappe.logger("integration_hub").warning("The database cannot be reached yet")

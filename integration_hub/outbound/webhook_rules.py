@@ -1,0 +1,121 @@
+"""What a webhook must be before it is saved, by whomever."""
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from integration_hub.exceptions import Fault, HubError, ValidationFailed
+from integration_hub.mapping.errors import BadExpression
+from integration_hub.mapping.expressions import compile as compile_expression
+from integration_hub.outbound import network, visibility
+from integration_hub.outbound.registry import DOCUMENT, EventType, matching
+
+# Telling of the hub's own records, or of Frappe's logs, would tell of the telling.
+_OWN_MODULE = "Integration Hub"
+_LOGS = ("Integration Request", "Error Log", "Version", "Activity Log", "Access Log", "Webhook Request Log")
+
+
+def check(doc: Document) -> None:
+	"""Check a Hub Webhook; the pointers are those of `webhooks.create`.
+
+	Raises:
+		ValidationFailed: with every fault.
+		AddressNotReachable: the URL is none the hub would call.
+	"""
+	faults = [*_events(doc), *_condition(doc), *_concurrency(doc)]
+	if faults:
+		raise ValidationFailed(faults[0].message, errors=faults)
+	if doc.mode == "Push" and (doc.is_new() or doc.has_value_changed("url")):
+		network.check(doc.url)
+
+
+def _events(doc: Document) -> list[Fault]:
+	system = frappe.get_cached_doc("Hub Connected System", doc.system)
+	scopes = {row.scope for row in system.scopes}
+	faults, places = [], {"events": 0, "documents": 0}
+	for row in doc.events:
+		area = "documents" if (row.event or "").startswith(DOCUMENT) else "events"
+		pointer = f"/{area}/{places[area]}"
+		places[area] += 1
+		faults += _line(row, system, scopes, pointer)
+	return faults
+
+
+def _line(row, system, scopes: set[str], pointer: str) -> list[Fault]:
+	found = matching(row.event or "")
+	if not found:
+		message = _("There is no event {0}. docs/events.md lists them all.").format(row.event)
+		return [Fault(pointer, message, "unknown_event")]
+	if row.event.startswith(DOCUMENT):
+		return _scope(row.event, found, scopes, system, pointer) or _document(row, system, pointer)
+	# `*` and `order.*` stand for what the system may know of them.
+	return _scope(row.event, found, scopes, system, pointer)
+
+
+def _scope(pattern: str, found: list[EventType], scopes: set[str], system, pointer: str) -> list[Fault]:
+	if any(event.scope in scopes for event in found):
+		return []
+	message = _("{0} needs the scope {1}, which {2} does not have.").format(
+		pattern, found[0].scope, system.title
+	)
+	return [Fault(pointer, message, "scope_missing")]
+
+
+def _document(row, system, pointer: str) -> list[Fault]:
+	doctype = row.document_type
+	if not doctype or not frappe.db.exists("DocType", doctype):
+		message = _("There is no document type {0}.").format(doctype or "—")
+		return [Fault(f"{pointer}/document_type", message, "unknown_document_type")]
+	meta = frappe.get_meta(doctype)
+	if meta.istable or meta.get("is_virtual") or meta.module == _OWN_MODULE or doctype in _LOGS:
+		message = _("{0} raises no events: choose the document it belongs to.").format(_(doctype))
+		return [Fault(f"{pointer}/document_type", message, "no_events")]
+	if system.user and not frappe.has_permission(doctype, "read", user=system.user):
+		message = _("The user of {0} may not read {1}. Give it a role that may.").format(
+			system.title, _(doctype)
+		)
+		return [Fault(f"{pointer}/document_type", message, "permission_denied")]
+	return _fields(row, system, pointer)
+
+
+def _fields(row, system, pointer: str) -> list[Fault]:
+	if not system.user:
+		return []
+	readable = visibility.readable(row.document_type, system.user)[""]
+	chosen = [name.strip() for name in (row.field_names or "").split(",") if name.strip()]
+	return [
+		Fault(
+			f"{pointer}/fields/{index}",
+			_("{0} has no field {1} that the user of {2} may read.").format(
+				_(row.document_type), name, system.title
+			),
+			"unknown_field",
+		)
+		for index, name in enumerate(chosen)
+		if name not in readable
+	]
+
+
+def _condition(doc: Document) -> list[Fault]:
+	if not (doc.condition or "").strip():
+		return []
+	try:
+		compile_expression(doc.condition)
+	except BadExpression as e:
+		return [Fault("/condition", str(e), "bad_expression")]
+	return []
+
+
+def _concurrency(doc: Document) -> list[Fault]:
+	if doc.mode == "Pull" or 1 <= (doc.concurrency or 0) <= 32:
+		return []
+	return [Fault("/concurrency", _("Calls at the same time: 1 to 32."), "out_of_range")]
+
+
+def check_in_desk(doc: Document) -> None:
+	"""Check a webhook that a person saves: every fault in one message."""
+	try:
+		check(doc)
+	except HubError as error:
+		messages = [fault.message for fault in error.errors] or [error.message]
+		frappe.throw(messages if len(messages) > 1 else messages[0], as_list=len(messages) > 1)
