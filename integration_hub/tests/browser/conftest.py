@@ -44,25 +44,16 @@ def site_url(stack) -> str:
 	return f"http://{stack.host}:{urlsplit(stack.base_url).port}"
 
 
-@pytest.fixture(scope="session")
-def context(chromium):
-	"""One for all tests: the Desk's scripts are read and compiled once."""
-	context = chromium.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
-	yield context
-	context.close()
-
-
 @pytest.fixture
-def page(context):
-	"""A page of nobody yet, that fails its test when a script on it fails."""
+def page(chromium):
+	"""A page that fails its test when a script on it fails."""
+	context = chromium.new_context(viewport={"width": 1400, "height": 900})
 	page = context.new_page()
 	page.set_default_timeout(PATIENCE_MS)
 	faults = []
 	page.on("pageerror", lambda error: faults.append(str(error)))
 	yield page
-	page.evaluate("window.origin === 'null' || localStorage.clear()")
-	page.close()
-	context.clear_cookies()
+	context.close()
 	assert not faults, faults
 
 
