@@ -188,7 +188,8 @@ def record(webhook: str, url: str, results: list[tuple[Claimed, Reply]]) -> None
 
 def outcome_of(claimed: Claimed, reply: Reply) -> Outcome:
 	"""Return what an answer means for the delivery."""
-	delivered = reply.status is not None and 200 <= reply.status < 300 and reply.error is None
+	# The status is the receipt, also where the rest of the answer broke off: sending again would double it there.
+	delivered = reply.status is not None and 200 <= reply.status < 300
 	retry_in = None
 	if not delivered:
 		retry_in = schedule.next_attempt_in(
