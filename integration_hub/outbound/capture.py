@@ -14,6 +14,7 @@ from integration_hub.documents import events as documents
 from integration_hub.outbound import outbox, sources, subscriptions, visibility
 from integration_hub.outbound.envelope import Envelope, Subject
 from integration_hub.outbound.outbox import NewDelivery, NewEvent
+from integration_hub.outbound.registry import STOCK, STOCK_SOURCES
 from integration_hub.outbound.shaping import shape
 from integration_hub.outbound.sources import Happening
 from integration_hub.outbound.subscriptions import Subscription, Subscriptions
@@ -38,6 +39,8 @@ def on_doc_event(doc: Document, method: str, *args) -> None:
 	wanted = subscriptions.current()
 	if doc.doctype not in wanted.doctypes:
 		return
+	if doc.doctype in STOCK_SOURCES and STOCK in wanted.events:
+		compat.after_commit_once(outbox.ring)
 	happened = _METHODS[method]
 	if happened == "updated" and _is_part_of_another(doc, method):
 		return
@@ -68,10 +71,10 @@ def on_stock_changed(levels: list[dict]) -> None:
 	wanted = subscriptions.current()
 	found = []
 	for level in levels:
-		to = [one for one in wanted.to("stock.changed") if one.company == level["company"]]
+		to = [one for one in wanted.to(STOCK) if one.company == level["company"]]
 		subject = Subject("Bin", level["name"])
 		data = documents.stock_data(level)
-		found += [_event("stock.changed", subject, data, group, wanted) for group in _by_system(to).values()]
+		found += [_event(STOCK, subject, data, group, wanted) for group in _by_system(to).values()]
 	outbox.add(found)
 
 

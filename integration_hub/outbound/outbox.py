@@ -276,6 +276,14 @@ def redeliver(names: list[str], by: str) -> int:
 	return due
 
 
+def shape_again(name: str, body: str | None, fault: str | None) -> bool:
+	"""Give a delivery that was held by a fault another body, or another fault."""
+	return _changed(
+		"UPDATE `tabHub Event Delivery` SET body = %s, error = %s, modified = %s WHERE name = %s AND status = %s",
+		(body, fault, now(), name, D.HELD),
+	)
+
+
 def forget_webhook(webhook: str) -> None:
 	"""Remove the deliveries of a webhook that is being deleted; its events stay."""
 	sql.run("DELETE FROM `tabHub Event Delivery` WHERE webhook = %s", (webhook,))

@@ -19,7 +19,11 @@ from integration_hub.schemas.events import (
 ORDER, DELIVERY, INVOICE = "Sales Order", "Delivery Note", "Sales Invoice"
 PAYMENT, JOURNAL = "Payment Entry", "Journal Entry"
 
+# What moves or reserves goods: the levels are looked at once it is committed.
+STOCK_SOURCES = ("Stock Ledger Entry", ORDER)
+
 DOCUMENT = "document."
+STOCK = "stock.changed"
 TEST = "webhook.test"
 
 
@@ -115,10 +119,11 @@ EVENTS: tuple[EventType, ...] = (
 		"payment.cancelled", "A payment or refund was cancelled", PaymentEvent, "sales:read", (PAYMENT,)
 	),
 	EventType(
-		"stock.changed",
+		STOCK,
 		"What is available of an item in a warehouse changed; several changes at once are one event",
 		StockEvent,
 		"stock:read",
+		STOCK_SOURCES,
 	),
 	EventType(
 		"request.completed",

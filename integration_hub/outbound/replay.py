@@ -43,10 +43,35 @@ def again(events: list[str], webhooks: list[Subscription], by: str) -> dict:
 		(events or [""], names or [""]),
 		as_dict=True,
 	)
-	due = outbox.redeliver([row.name for row in there], by)
+	due = redeliver([row.name for row in there], by)
 	known = {(row.event, row.webhook) for row in there}
 	added = _add_missing(events, [webhook for webhook in webhooks if webhook.push], known)
 	return {"replayed": due + added, "skipped": len(there) - due}
+
+
+def redeliver(names: list[str], by: str) -> int:
+	"""Make deliveries due again and return how many; what a condition or map has held is shaped anew first."""
+	held = {row.delivery: row for row in _held_by_fault(names)}
+	webhooks = {one.webhook: one for one in subscriptions.current().all}
+	ready = [name for name in names if name not in held]
+	for name, row in held.items():
+		new = _delivery(row, webhooks[row.webhook]) if row.webhook in webhooks else None
+		if new is None:
+			outbox.shape_again(name, None, _("The webhook does not want this event any more."))
+		elif outbox.shape_again(name, new.body, new.fault) and not new.fault:
+			ready.append(name)
+	return outbox.redeliver(ready, by)
+
+
+def _held_by_fault(names: list[str]) -> list[frappe._dict]:
+	return sql.run(
+		"""SELECT delivery.name AS delivery, delivery.webhook, event.name, event.event, event.payload,
+			event.reference_doctype, event.reference_name
+		FROM `tabHub Event Delivery` delivery JOIN `tabHub Event` event ON event.name = delivery.event
+		WHERE delivery.name IN %s AND delivery.status = 'Held' AND delivery.attempt_no = 0 AND delivery.error IS NOT NULL""",
+		(names or [""],),
+		as_dict=True,
+	)
 
 
 def _add_missing(events: list[str], webhooks: list[Subscription], known: set[tuple[str, str]]) -> int:
@@ -76,8 +101,10 @@ def _deliveries(row, webhooks: list[Subscription], known: set[tuple[str, str]]) 
 
 def _delivery(row, webhook: Subscription) -> NewDelivery | None:
 	"""Return what a webhook is sent of an event it was not sent before; None: it does not want it."""
-	chosen = {event for wanted in webhook.documents for event in wanted.events}
-	if row.event not in webhook.events | chosen:
+	chosen = any(
+		row.event in wanted.events and row.reference_doctype == wanted.doctype for wanted in webhook.documents
+	)
+	if row.event not in webhook.events and not chosen:
 		return None
 	payload = json.loads(row.payload)
 	subject = Subject(row.reference_doctype, row.reference_name)

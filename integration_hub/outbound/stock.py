@@ -6,9 +6,7 @@ from frappe.utils import get_datetime
 
 from integration_hub.core import sql
 from integration_hub.outbound import capture, subscriptions
-from integration_hub.outbound.registry import matching
-
-EVENT = "stock.changed"
+from integration_hub.outbound.registry import STOCK, matching
 
 # Bin's `modified` is the site's local time, written before the commit: a look goes back by the hour that autumn repeats,
 # and by the longest transaction. What was told already is told once all the same.
@@ -20,7 +18,7 @@ LOCK = "HUB-STOCK-"
 def look() -> int:
 	"""Tell of every level that changed, and commit; return how many. One worker looks at a time."""
 	told = 0
-	if EVENT not in subscriptions.current().events:
+	if STOCK not in subscriptions.current().events:
 		return told
 	while levels := _look_batch():
 		told += levels
@@ -31,7 +29,7 @@ def look() -> int:
 
 def begin_for(webhook: Document) -> None:
 	"""Take today's levels as told when the first webhook asks for stock: it is not told of all there is."""
-	wants = any(event.name == EVENT for row in webhook.events for event in matching(row.event))
+	wants = any(event.name == STOCK for row in webhook.events for event in matching(row.event))
 	if wants and not sql.run("SELECT 1 FROM `tabHub Stock Level` LIMIT 1"):
 		_take_as_told()
 

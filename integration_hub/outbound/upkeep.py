@@ -20,13 +20,13 @@ PAUSE_SECONDS = 5
 def sweep() -> None:
 	"""Every minute: what the doorbell and the cache missed."""
 	subscriptions.publish_version()
-	stock.look()
 	deliver()
 	alerts.tell()
 
 
 def deliver() -> None:
-	"""Deliver what is due, within the time a job of Frappe's queue has."""
+	"""Deliver what is due, within the time a job of Frappe's queue has; tell of changed stock first."""
+	stock.look()
 	stream.number()
 	with Loop() as loop:
 		loop.run(seconds=JOB_SECONDS)

@@ -6,6 +6,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from integration_hub.core import sql
 from integration_hub.core.context import Caller
 from integration_hub.core.operations import Operation
 from integration_hub.exceptions import ExternalIdConflict, NotFound
@@ -49,7 +50,7 @@ def create(caller: Caller, body: WebhookCreate) -> dict:
 	doc = frappe.new_doc(DOCTYPE)
 	doc.update({"system": caller.name, "mode": body.mode.title(), "external_id": body.external_id})
 	_apply(doc, body)
-	if existing := _with_external_id(caller, body.external_id):
+	if body.external_id and (existing := _with_external_id(caller, body.external_id)):
 		_apply(there := frappe.get_doc(DOCTYPE, existing), body)
 		if _content(there) != _content(frappe.get_doc(DOCTYPE, existing)):
 			raise ExternalIdConflict(
@@ -107,13 +108,16 @@ def _own(caller: Caller, name: str) -> Document:
 	return frappe.get_doc(DOCTYPE, name)
 
 
-def _with_external_id(caller: Caller, external_id: str | None) -> str | None:
-	rows = external_id and frappe.get_all(
-		DOCTYPE,
-		filters={"system": caller.name, "external_id": external_id},
-		fields=["name", "external_id"],
+def _with_external_id(caller: Caller, external_id: str) -> str | None:
+	"""Return the caller's webhook of that id; two calls that would make it take turns."""
+	sql.run("SELECT name FROM `tabHub Connected System` WHERE name = %s FOR UPDATE", (caller.name,))
+	# Locking, for the snapshot of this call may be older than the other call's commit.
+	rows = sql.run(
+		"SELECT name, external_id FROM `tabHub Webhook` WHERE system = %s AND external_id = %s FOR UPDATE",
+		(caller.name, external_id),
+		as_dict=True,
 	)
-	return next((row.name for row in rows or [] if row.external_id == external_id), None)
+	return next((row.name for row in rows if row.external_id == external_id), None)
 
 
 def _apply(doc: Document, body: WebhookCreate | WebhookUpdate) -> None:

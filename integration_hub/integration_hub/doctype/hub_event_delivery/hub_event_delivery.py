@@ -2,7 +2,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from integration_hub.outbound import outbox
+from integration_hub.outbound import replay
 
 MAX_BULK = 5_000
 
@@ -15,8 +15,8 @@ class HubEventDelivery(Document):
 	def redeliver(self) -> None:
 		"""Send it again, under the same id."""
 		self.check_permission("write")
-		if not outbox.redeliver([self.name], frappe.session.user):
-			frappe.throw(_("It is being sent at this moment."))
+		if not replay.redeliver([self.name], frappe.session.user):
+			frappe.throw(_("It is being sent at this moment, or cannot be sent; the error says why."))
 
 	@frappe.whitelist()
 	def attempts(self) -> list[dict]:
@@ -43,5 +43,5 @@ def redeliver_many(names: str | list) -> dict:
 	"""Send several deliveries again; return how many, and how many are being sent at this moment."""
 	names = frappe.parse_json(names)[:MAX_BULK]
 	frappe.has_permission("Hub Event Delivery", "write", throw=True)
-	due = outbox.redeliver(names, frappe.session.user)
+	due = replay.redeliver(names, frappe.session.user)
 	return {"due": due, "skipped": len(names) - due}
