@@ -80,7 +80,7 @@ def write_out(rows: list[dict]) -> None:
 				"hub_system": row["system"],
 				"hub_direction": "Out",
 				"hub_delivery": row["delivery"],
-				"hub_http_status": row["http_status"],
+				"hub_http_status": row["http_status"] or 0,
 				"hub_attempt": row["attempt"],
 				"hub_duration_ms": row["duration_ms"],
 			}

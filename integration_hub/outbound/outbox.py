@@ -216,7 +216,8 @@ def finish(claimed: Claimed, outcome: Outcome) -> bool:
 		WHERE name = %s AND lease = %s AND status = %s""",
 		(
 			status,
-			outcome.http_status,
+			# 0 where no answer came: a number is never NULL in a table of Frappe's.
+			outcome.http_status or 0,
 			outcome.error,
 			outcome.response,
 			outcome.duration_ms,
