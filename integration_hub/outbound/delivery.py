@@ -5,15 +5,18 @@ delivery costs little; what is claimed is sent at once, so that leases hold.
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import TypeVar
 
 import frappe
 from frappe import _
 
 from integration_hub import compat
-from integration_hub.core import request_log, signing, sql
+from integration_hub.core import request_log, retry, signing, sql
+from integration_hub.core.errors import as_hub_error
 from integration_hub.core.http import Client, Reply
 from integration_hub.core.redaction import redact
 from integration_hub.outbound import endpoints, network, outbox, schedule
@@ -29,6 +32,8 @@ GATHER_SECONDS = 0.005
 POLL_SECONDS = 0.2
 MAX_RESPONSE = 16 * 1024
 GONE = 410
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -96,7 +101,9 @@ class Loop:
 
 	def _claim(self) -> list[tuple[Endpoint, Claimed]]:
 		"""Claim what each endpoint has room for; hold what is for those that take nothing now."""
-		frappe.db.rollback()
+		return _in_database(self._claim_once)
+
+	def _claim_once(self) -> list[tuple[Endpoint, Claimed]]:
 		self._keep_to_rules()
 		room: dict[str, Endpoint] = {}
 		names: list[str] = []
@@ -155,7 +162,12 @@ class Loop:
 		"""Record outcomes, log rows and health in one transaction."""
 		if not finished:
 			return
-		frappe.db.rollback()
+		_in_database(lambda: self._record_once(finished))
+		for future in finished:
+			del self._calls.futures[future]
+		compat.forget_request()
+
+	def _record_once(self, finished: list[Future]) -> None:
 		ended: dict[str, list[tuple[Claimed, Reply]]] = {}
 		for future in finished:
 			endpoint, claimed = self._calls.futures[future]
@@ -164,9 +176,25 @@ class Loop:
 		for webhook, results in sorted(ended.items()):
 			record(webhook, urls[webhook], results)
 		sql.commit()
-		for future in finished:
-			del self._calls.futures[future]
-		compat.forget_request()
+
+
+def _in_database(work: Callable[[], T]) -> T:
+	"""Run a piece of work that commits, on a fresh transaction; a deadlock or a lost connection is tried again.
+
+	An outcome that is not recorded is a delivery sent twice.
+	"""
+	for try_no in range(1, retry.IMMEDIATE_TRIES):
+		try:
+			frappe.db.rollback()
+			return work()
+		except Exception as e:
+			if not as_hub_error(e).transient:
+				raise
+			time.sleep(retry.pause_before(try_no))
+			if compat.lost_connection(e):
+				compat.reconnect()
+	frappe.db.rollback()
+	return work()
 
 
 def record(webhook: str, url: str, results: list[tuple[Claimed, Reply]]) -> None:

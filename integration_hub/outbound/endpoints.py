@@ -138,6 +138,12 @@ def resume(name: str) -> int:
 	return outbox.release(name)
 
 
+def release_held_of(system: str) -> None:
+	"""Let what was held while the system was disabled go on."""
+	for name in frappe.get_all(DOCTYPE, filters={"system": system, "status": ACTIVE}, pluck="name"):
+		outbox.release(name)
+
+
 def secrets(name: str) -> list[str]:
 	"""Return what to sign with: the secret and, for a day after a rotation, the one before it."""
 	found = [get_decrypted_password(DOCTYPE, name, "secret", raise_exception=False)]

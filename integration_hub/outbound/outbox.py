@@ -5,6 +5,7 @@ change of state is a guarded UPDATE, and only the database's clock decides.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import frappe
 from frappe.utils import now
@@ -241,25 +242,53 @@ def put_back(claimed: Claimed, *, held: bool = False) -> bool:
 	)
 
 
-def hold(webhook: str, until=None, limit: int = 1_000) -> int:
+def hold(webhook: str, until: datetime | None = None) -> int:
 	"""Hold what is due for an endpoint that takes nothing now: until it does (None), or until a moment (UTC).
 
-	It burns no attempt. Return how many.
+	It burns no attempt. Return how many; at most a thousand at a time.
 	"""
+	names = _free(due(webhook, BATCH, ordered=False))
+	if not names:
+		return 0
 	return sql.changes(
 		"""UPDATE `tabHub Event Delivery` SET status = %s, due_at = %s, lease = NULL
-		WHERE webhook = %s AND due_at <= UTC_TIMESTAMP(6) LIMIT %s""",
-		(D.HELD, until, webhook, limit),
+		WHERE name IN %s AND due_at <= UTC_TIMESTAMP(6)""",
+		(D.HELD, until, names),
+	)
+
+
+def _free(names: list[str]) -> list[str]:
+	"""Lock rows and return those nobody else has.
+
+	Always by name, found without locks before: a range would wait for what others are inserting.
+	"""
+	if not names:
+		return []
+	return sql.run(
+		"SELECT name FROM `tabHub Event Delivery` WHERE name IN %s FOR UPDATE SKIP LOCKED",
+		(names,),
+		pluck=True,
 	)
 
 
 def release(webhook: str) -> int:
 	"""Let what is held for an endpoint go on, but for what waits for a person; return how many."""
-	return sql.changes(
-		"""UPDATE `tabHub Event Delivery` SET status = IF(attempt_no > 0, %s, %s), due_at = UTC_TIMESTAMP(6)
+	held = sql.run(
+		"""SELECT name FROM `tabHub Event Delivery`
 		WHERE webhook = %s AND status = %s AND (error IS NULL OR attempt_no > 0)""",
-		(D.SCHEDULED, D.PENDING, webhook, D.HELD),
+		(webhook, D.HELD),
+		pluck=True,
 	)
+	released = 0
+	for start in range(0, len(held), BATCH):
+		released += sql.changes(
+			"""UPDATE `tabHub Event Delivery` SET status = IF(attempt_no > 0, %s, %s), due_at = UTC_TIMESTAMP(6)
+			WHERE name IN %s AND status = %s""",
+			(D.SCHEDULED, D.PENDING, held[start : start + BATCH], D.HELD),
+		)
+	if released:
+		compat.after_commit_once(ring)
+	return released
 
 
 def redeliver(names: list[str], by: str) -> int:

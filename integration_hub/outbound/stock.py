@@ -5,14 +5,13 @@ from frappe.model.document import Document
 from frappe.utils import get_datetime
 
 from integration_hub.core import sql
-from integration_hub.outbound import capture, subscriptions
+from integration_hub.outbound import capture, subscriptions, turns
 from integration_hub.outbound.registry import STOCK, matching
 
 # Bin's `modified` is the site's local time, written before the commit: a look goes back by the hour that autumn repeats,
 # and by the longest transaction. What was told already is told once all the same.
 OVERLAP_MINUTES = 90
 BATCH = 500
-LOCK = "HUB-STOCK-"
 
 
 def look() -> int:
@@ -43,8 +42,7 @@ def _take_as_told() -> None:
 
 def _look_batch() -> int:
 	frappe.db.rollback()
-	sql.run("INSERT IGNORE INTO tabSeries (name, current) VALUES (%s, 0)", (LOCK,))
-	if not sql.run("SELECT 1 FROM tabSeries WHERE name = %s FOR UPDATE SKIP LOCKED", (LOCK,)):
+	if not turns.take(turns.STOCK):
 		frappe.db.rollback()
 		return 0
 	levels = _changed()

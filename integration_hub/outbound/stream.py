@@ -13,7 +13,7 @@ from integration_hub.core.context import Caller
 from integration_hub.core.cursor import NotACursor, page
 from integration_hub.core.operations import Operation
 from integration_hub.exceptions import Fault, NotFound, ValidationFailed
-from integration_hub.outbound import replay
+from integration_hub.outbound import replay, turns
 from integration_hub.schemas.events import (
 	EventAnswer,
 	EventGet,
@@ -24,8 +24,6 @@ from integration_hub.schemas.events import (
 )
 
 EVENT = "Hub Event"
-# The row of Frappe's own table of series that is locked while events are numbered.
-SERIES = "HUB-EVENT-"
 BATCH = 500
 
 
@@ -45,8 +43,7 @@ def _number_batch() -> int:
 		return 0
 	frappe.db.rollback()
 	# First the lock, then the look: what the holder before us has numbered is seen.
-	sql.run("INSERT IGNORE INTO tabSeries (name, current) VALUES (%s, 0)", (SERIES,))
-	last = sql.run("SELECT current FROM tabSeries WHERE name = %s FOR UPDATE", (SERIES,))[0][0]
+	last = turns.wait_for(turns.STREAM)
 	names = sql.run(
 		"SELECT name FROM `tabHub Event` WHERE sequence IS NULL ORDER BY occurred_at, name LIMIT %s",
 		(BATCH,),
@@ -58,7 +55,7 @@ def _number_batch() -> int:
 			WHERE name IN %s AND sequence IS NULL""",
 			(last, *names, names),
 		)
-		sql.run("UPDATE tabSeries SET current = %s WHERE name = %s", (last + len(names), SERIES))
+		turns.count(turns.STREAM, last + len(names))
 	sql.commit()
 	return len(names)
 

@@ -7,6 +7,7 @@ from frappe.utils.password import get_encryption_key
 
 from integration_hub.constants.custom_fields import CUSTOM_FIELDS, MODULE
 from integration_hub.constants.roles import ROLES
+from integration_hub.outbound import turns
 
 LOG = "Integration Request"
 
@@ -38,6 +39,7 @@ def make() -> None:
 		for columns in indexes:
 			frappe.db.add_index(doctype, columns)
 	frappe.db.add_unique("Hub Event Delivery", ["event", "webhook"])
+	turns.make()
 
 
 def remove() -> None:

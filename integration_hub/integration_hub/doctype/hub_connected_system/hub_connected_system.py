@@ -7,7 +7,7 @@ from frappe.model.document import Document
 
 from integration_hub.constants.scopes import SCOPES
 from integration_hub.core import credentials
-from integration_hub.outbound import subscriptions
+from integration_hub.outbound import endpoints, subscriptions
 
 
 class HubConnectedSystem(Document):
@@ -18,14 +18,22 @@ class HubConnectedSystem(Document):
 		self._validate_company()
 		self._validate_maps()
 
-	def on_update(self):
+	def on_change(self):
+		# Also where a field is written by itself, as when the user is made.
 		subscriptions.changed()
+
+	def on_update(self):
 		before = self.get_doc_before_save()
+		if before and self.enabled and not before.enabled:
+			endpoints.release_held_of(self.name)
 		if not self.user or not before:
 			return
 		credentials.sync_roles(self)
 		if before.company != self.company:
 			credentials.sync_company(self)
+
+	def after_delete(self):
+		subscriptions.changed()
 
 	def on_trash(self):
 		if frappe.db.exists("Hub Request", {"system": self.name}):

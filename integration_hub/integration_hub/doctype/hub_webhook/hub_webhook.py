@@ -56,9 +56,7 @@ class HubWebhook(Document):
 	def resume(self) -> int:
 		"""Send what was held, and all that comes; return how many deliveries go on."""
 		self.check_permission("write")
-		released = endpoints.resume(self.name)
-		outbox.ring()
-		return released
+		return endpoints.resume(self.name)
 
 	@frappe.whitelist()
 	def delivery_counts(self) -> dict:
