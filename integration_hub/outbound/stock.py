@@ -6,12 +6,14 @@ from frappe.utils import get_datetime
 
 from integration_hub.core import sql
 from integration_hub.outbound import capture, subscriptions, turns
-from integration_hub.outbound.registry import STOCK, matching
+from integration_hub.outbound.registry import STOCK
 
 # Bin's `modified` is the site's local time, written before the commit: a look goes back by the hour that autumn repeats,
 # and by the longest transaction. What was told already is told once all the same.
 OVERLAP_MINUTES = 90
 BATCH = 500
+# What a webhook that wants stock may have asked for.
+_PATTERNS = ("*", "stock.*", STOCK)
 
 
 def look() -> int:
@@ -27,16 +29,29 @@ def look() -> int:
 
 
 def begin_for(webhook: Document) -> None:
-	"""Take today's levels as told when the first webhook asks for stock: it is not told of all there is."""
-	wants = any(event.name == STOCK for row in webhook.events for event in matching(row.event))
-	if wants and not sql.run("SELECT 1 FROM `tabHub Stock Level` LIMIT 1"):
-		_take_as_told()
-
-
-def _take_as_told() -> None:
+	"""Take today's levels as told when a webhook is the first to ask for stock: it is not told of all there is."""
+	before = webhook.get_doc_before_save()
+	if not _wants(webhook) or (before and _wants(before)) or _wanted_by_others(webhook.name):
+		return
 	sql.run(
-		"""INSERT IGNORE INTO `tabHub Stock Level` (name, creation, modified, actual_qty, reserved_qty)
-		SELECT name, now(), modified, actual_qty, reserved_qty FROM tabBin"""
+		"""INSERT INTO `tabHub Stock Level` (name, creation, modified, actual_qty, reserved_qty)
+		SELECT name, now(), modified, actual_qty, reserved_qty FROM tabBin
+		ON DUPLICATE KEY UPDATE modified = VALUES(modified), actual_qty = VALUES(actual_qty),
+			reserved_qty = VALUES(reserved_qty)"""
+	)
+
+
+def _wants(webhook: Document) -> bool:
+	return any(row.event in _PATTERNS for row in webhook.events)
+
+
+def _wanted_by_others(webhook: str) -> bool:
+	return bool(
+		sql.run(
+			"""SELECT 1 FROM `tabHub Webhook Event` line JOIN `tabHub Webhook` other ON other.name = line.parent
+			WHERE line.event IN %s AND other.name <> %s AND other.status <> 'Disabled' LIMIT 1""",
+			(_PATTERNS, webhook),
+		)
 	)
 
 
