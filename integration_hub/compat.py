@@ -120,6 +120,7 @@ def discard(doc: Document) -> None:
 	doc.db_set("docstatus", 2)
 	# A payment's own takes no argument, and writes.
 	doc.set_status(**({} if doc.doctype == "Payment Entry" else {"update": True}))
+	doc.run_method("on_discard")
 
 
 def set_status(doc: Document) -> None:

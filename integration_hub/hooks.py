@@ -70,6 +70,7 @@ doc_events = {
 		"on_submit": "integration_hub.outbound.capture.on_doc_event",
 		"on_update_after_submit": "integration_hub.outbound.capture.on_doc_event",
 		"on_cancel": "integration_hub.outbound.capture.on_doc_event",
+		"on_discard": "integration_hub.outbound.capture.on_doc_event",
 		"after_delete": "integration_hub.outbound.capture.on_doc_event",
 		"after_rename": "integration_hub.outbound.capture.on_doc_event",
 	},
@@ -96,23 +97,27 @@ add_to_apps_screen = [
 	}
 ]
 
-# The hub's own forms share hub_desk.js; business documents show where they came from.
+# The hub's own forms share hub_desk.js; business documents show where they came from and who was told of them.
 doctype_js = {
 	"Hub Request": ["public/js/hub_desk.js", "public/js/request_steps.js", "public/js/put_right.js"],
-	"Hub Connected System": "public/js/hub_desk.js",
+	"Hub Connected System": ["public/js/hub_desk.js", "public/js/secrets.js"],
 	"Hub External Reference": "public/js/hub_desk.js",
-	"Hub Webhook": "public/js/hub_desk.js",
-	"Hub Event": "public/js/hub_desk.js",
-	"Hub Event Delivery": "public/js/hub_desk.js",
+	"Hub Webhook": ["public/js/hub_desk.js", "public/js/events.js", "public/js/secrets.js"],
+	"Hub Event": ["public/js/hub_desk.js", "public/js/events.js"],
+	"Hub Event Delivery": ["public/js/hub_desk.js", "public/js/events.js"],
 	"Hub Field Map": "public/js/hub_desk.js",
-	"Customer": "public/js/origin.js",
-	"Contact": "public/js/origin.js",
-	"Address": "public/js/origin.js",
-	"Item": "public/js/origin.js",
-	"Quotation": "public/js/origin.js",
-	"Sales Order": "public/js/origin.js",
-	"Delivery Note": "public/js/origin.js",
-	"Sales Invoice": "public/js/origin.js",
-	"Payment Entry": "public/js/origin.js",
+	"Customer": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Contact": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Address": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Item": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Quotation": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Sales Order": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Delivery Note": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Sales Invoice": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
+	"Payment Entry": ["public/js/hub_desk.js", "public/js/events.js", "public/js/origin.js"],
 }
-doctype_list_js = {"Hub Request": "public/js/hub_desk.js"}
+doctype_list_js = {
+	"Hub Request": "public/js/hub_desk.js",
+	"Hub Event": "public/js/hub_desk.js",
+	"Hub Event Delivery": ["public/js/hub_desk.js", "public/js/events.js"],
+}

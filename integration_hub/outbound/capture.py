@@ -27,6 +27,7 @@ _METHODS = {
 	"on_submit": "submitted",
 	"on_update_after_submit": "updated",
 	"on_cancel": "cancelled",
+	"on_discard": "discarded",
 	"after_delete": "deleted",
 	"after_rename": "renamed",
 }
@@ -109,7 +110,7 @@ def _about(happening: Happening, to: list[Subscription], wanted: Subscriptions) 
 
 
 def _generic(doc: Document, happened: str, wanted: Subscriptions, old_name: str | None) -> list[NewEvent]:
-	name = f"document.{happened}"
+	name = "document.cancelled" if happened == "discarded" else f"document.{happened}"
 	extra = {"old_name": old_name} if old_name else {}
 	events = []
 	for one, choice in wanted.of_document(name, doc.doctype):

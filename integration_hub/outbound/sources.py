@@ -42,6 +42,7 @@ def _order(doc: Document, method: str, wants: Wants) -> Iterator[Happening]:
 		"submitted": "order.submitted",
 		"updated": "order.updated",
 		"cancelled": "order.cancelled",
+		"discarded": "order.cancelled",
 		"deleted": "order.deleted",
 	}
 	if name := names.get(method):
@@ -75,14 +76,15 @@ def _invoice(doc: Document, method: str, wants: Wants) -> Iterator[Happening]:
 		return
 	orders = _orders(doc, "sales_order")
 	yield Happening(names[method], doc, orders)
-	yield from _states(orders, "per_billed", _BILLED)
+	if not doc.is_return or doc.update_billed_amount_in_sales_order:
+		yield from _states(orders, "per_billed", _BILLED)
 	if doc.update_stock:
 		yield from _states(orders, "per_delivered", _FULFILLED)
 	if method == "submitted" and not doc.is_return:
-		if flt(doc.outstanding_amount) <= 0:
-			yield Happening("invoice.paid", doc, orders)
-		if wants("order.paid"):
-			yield from (Happening("order.paid", order) for order in orders if documents.is_paid(order))
+		state = _payment_state(doc)
+		if state != "unpaid":
+			yield Happening(f"invoice.{state}", doc, orders)
+		yield from _paid(orders, wants)
 
 
 def _payment(doc: Document, method: str, wants: Wants) -> Iterator[Happening]:
@@ -106,17 +108,29 @@ def _settled(names: list[str], wants: Wants) -> Iterator[Happening]:
 		wants(name) for name in ("invoice.paid", "invoice.partially_paid", "invoice.unpaid", "order.paid")
 	):
 		return
+	paid: dict[str, Document] = {}
 	for name in dict.fromkeys(names):
 		invoice = load(INVOICE, name)
 		if not invoice or invoice.docstatus != 1 or invoice.is_return:
 			continue
 		orders = _orders(invoice, "sales_order")
-		owed = flt(invoice.outstanding_amount)
-		total = in_party_currency(invoice, "grand_total")
-		state = "paid" if owed <= 0 else "partially_paid" if owed < total else "unpaid"
+		state = _payment_state(invoice)
 		yield Happening(f"invoice.{state}", invoice, orders)
-		if owed <= 0 and wants("order.paid"):
-			yield from (Happening("order.paid", order) for order in orders if documents.is_paid(order))
+		if state == "paid":
+			paid |= {order.name: order for order in orders}
+	yield from _paid(list(paid.values()), wants)
+
+
+def _payment_state(invoice: Document) -> str:
+	owed = flt(invoice.outstanding_amount)
+	rounded = invoice.rounded_total and not invoice.disable_rounded_total
+	total = in_party_currency(invoice, "rounded_total" if rounded else "grand_total")
+	return "paid" if owed <= 0 else "partially_paid" if owed < total else "unpaid"
+
+
+def _paid(orders: list[Document], wants: Wants) -> Iterator[Happening]:
+	if wants("order.paid"):
+		yield from (Happening("order.paid", order) for order in orders if documents.is_paid(order))
 
 
 def _orders(doc: Document, fieldname: str) -> list[Document]:
