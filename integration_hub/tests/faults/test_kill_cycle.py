@@ -47,7 +47,7 @@ SWEPT = [
 ASKED = ("committed:order", "in-commit:invoice")
 ATOMIC = ["begin:order", *(f"work:{step}" for step in STEPS), "in-commit:answer", "committed:answer"]
 # Random ones; HUB_KILLS=1000 for a long run, HUB_KILLS_SEED to see one again.
-KILLS = int(os.environ.get("HUB_KILLS", 24))
+KILLS = int(os.environ.get("HUB_KILLS", 12))
 SEED = int(os.environ.get("HUB_KILLS_SEED", 20261121))
 THREADS = 4
 
