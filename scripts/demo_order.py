@@ -1,17 +1,20 @@
 """Sends WooCommerce's example order to the demo, twice, and takes it from order to money, as a small shop connector would.
 
-Needs nothing but Python. The second call shows that an order sent again is the same order; the third delivers, bills and
-pays it in one go, each step kept as soon as it is done.
+The second call shows that an order sent again is the same order; the third delivers, bills and pays it in one go, each
+step kept as soon as it is done. Meanwhile a receiver on this machine is told of what happens.
 """
 
 import argparse
 import html
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from demo_receiver import Receiver
 
 PAYLOAD = (
 	Path(__file__).parents[1]
@@ -120,6 +123,12 @@ def send(demo: dict, verb: str, body: dict | None = None) -> tuple[int, str | No
 	return response.status, response.headers.get("Idempotent-Replayed"), answer
 
 
+# What the demo's receiver asks for, and what it is called.
+EVENTS = ["order.*", "fulfillment.*", "invoice.*", "payment.*"]
+RECEIVER = "Receiver of scripts/demo"
+LONGEST_WAIT = 300
+
+
 class Refused(Exception):
 	"""A call that should have gone through."""
 
@@ -166,6 +175,48 @@ def run_cycle(demo: dict, cycle: dict) -> None:
 	)
 
 
+def ask_for_events(demo: dict, receiver: Receiver) -> str:
+	"""Make a webhook for the receiver and return its id; the system is told of what its own calls do, too."""
+	stop_asking(demo)
+	body = {"title": RECEIVER, "url": receiver.url, "events": EVENTS, "echo": True}
+	webhook = accepted("The webhook", send(demo, "webhooks.create", body))
+	receiver.secret = webhook["secret"]
+	return webhook["id"]
+
+
+def stop_asking(demo: dict) -> None:
+	"""Delete the webhook, also one that an interrupted run has left."""
+	for webhook in accepted("The list of webhooks", send(demo, "webhooks.list"))["result"]:
+		if webhook["title"] == RECEIVER:
+			accepted("The end of the webhook", send(demo, "webhooks.delete", {"id": webhook["id"]}))
+
+
+def show_events(demo: dict, receiver: Receiver, webhook: str) -> None:
+	"""Print what arrived. Where nothing has happened this time, what happened before is delivered again."""
+	health = wait_for_deliveries(demo, webhook)
+	again = not health["deliveries"]
+	if again:
+		body = {"since": "2000-01-01T00:00:00Z", "webhook": webhook}
+		accepted("The replay", send(demo, "events.replay", body))
+		health = wait_for_deliveries(demo, webhook)
+	print(f"Events told to a receiver on this machine{', replayed from the first run' if again else ''}:")
+	for event in sorted(receiver.arrived, key=lambda event: event.timestamp):
+		print(f"  {event.type:<20} {event.document:<20} verified: {'yes' if event.genuine else 'NO'}")
+	if set(health["deliveries"]) - {"Delivered"} or not all(event.genuine for event in receiver.arrived):
+		raise Refused(f"Not every event was delivered: {json.dumps(health, indent=1)}")
+
+
+def wait_for_deliveries(demo: dict, webhook: str) -> dict:
+	"""Return the webhook's health once nothing is under way to it."""
+	deadline = time.monotonic() + LONGEST_WAIT
+	while True:
+		webhooks = accepted("The list of webhooks", send(demo, "webhooks.list"))["result"]
+		[health] = [one["health"] for one in webhooks if one["id"] == webhook]
+		if not set(health["deliveries"]) & {"Pending", "Sending", "Scheduled"} or time.monotonic() > deadline:
+			return health
+		time.sleep(0.2)
+
+
 def main() -> int:
 	parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 	parser.add_argument("description", type=Path, help="file written by demo_site.py")
@@ -174,8 +225,14 @@ def main() -> int:
 	demo = json.loads(options.description.read_text())
 	woo = json.loads(PAYLOAD.read_text())
 	try:
-		made = place_twice(demo, to_order(woo))
-		run_cycle(demo, to_cycle(woo))
+		with Receiver(demo["receiver_port"]) as receiver:
+			webhook = ask_for_events(demo, receiver)
+			try:
+				made = place_twice(demo, to_order(woo))
+				run_cycle(demo, to_cycle(woo))
+				show_events(demo, receiver, webhook)
+			finally:
+				stop_asking(demo)
 	except Refused as refusal:
 		print(refusal, file=sys.stderr)
 		return 1

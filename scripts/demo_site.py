@@ -6,6 +6,7 @@ Runs in the bench's environment, from its `sites` directory. Everything here may
 import argparse
 import json
 import os
+import socket
 from pathlib import Path
 
 import frappe
@@ -208,6 +209,34 @@ def make_references() -> None:
 			references.add(SYSTEM, "item", external_id, "Item", code)
 
 
+def open_receiver_port(known: int | None) -> int:
+	"""Return a port on this machine that webhooks may reach: the one of before while it is free, else another."""
+	port = known if known and port_is_free(known) else free_port()
+	settings = frappe.get_doc("Hub Settings")
+	settings.update(
+		{
+			"webhook_allow_http": 1,
+			"webhook_allowed_networks": "127.0.0.0/8",
+			"webhook_ports": f"443\n8443\n{port}",
+		}
+	)
+	settings.save()
+	return port
+
+
+def free_port() -> int:
+	with socket.create_server(("127.0.0.1", 0)) as listener:
+		return listener.getsockname()[1]
+
+
+def port_is_free(port: int) -> bool:
+	try:
+		socket.create_server(("127.0.0.1", port)).close()
+	except OSError:
+		return False
+	return True
+
+
 def token_works(token: str | None, user: str | None) -> bool:
 	if not token or not user:
 		return False
@@ -244,7 +273,10 @@ def make_demo() -> None:
 
 
 def describe(file: Path) -> dict:
-	"""Return what a program needs to use the demo, and keep it in a file that only its owner may read."""
+	"""Return what a program needs to use the demo, and keep it in a file that only its owner may read.
+
+	Hub Settings are opened for the demo's receiver of webhooks, which listens on this machine.
+	"""
 	known = json.loads(file.read_text()) if file.exists() else {}
 	description = {
 		"base_url": frappe.conf.host_name,
@@ -257,6 +289,7 @@ def describe(file: Path) -> dict:
 		"items": list(ITEMS),
 		"warehouse": ours("Stores"),
 		"bank_account": ours(BANK),
+		"receiver_port": open_receiver_port(known.get("receiver_port")),
 	}
 	frappe.db.commit()
 	with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
