@@ -129,10 +129,11 @@ def set_status(doc: Document) -> None:
 	Not by `doc.db_set`, which notifies: four milliseconds for nothing.
 	"""
 	if hasattr(doc, "get_status"):
-		doc.status = doc.get_status()["status"]
+		with one_dict(doc):
+			doc.status = doc.get_status()["status"]
 	else:
 		# v15 cannot tell the status alone, and would put a comment on the timeline for each order: nine milliseconds.
-		with skipping(doc, "add_comment"):
+		with skipping(doc, "add_comment"), one_dict(doc):
 			doc.set_status()
 	frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
 
@@ -142,10 +143,11 @@ def settle_new_status(doc: Document) -> None:
 	if doc.docstatus != 1 or doc.get("status") != "Draft" or not hasattr(doc, "set_status"):
 		return
 	if hasattr(doc, "get_status"):
-		doc.status = doc.get_status()["status"]
+		with one_dict(doc):
+			doc.status = doc.get_status()["status"]
 		return
 	is_local = doc.__dict__.pop("__islocal", None)
-	with skipping(doc, "add_comment"):
+	with skipping(doc, "add_comment"), one_dict(doc):
 		doc.set_status()
 	if is_local is not None:
 		doc.__dict__["__islocal"] = is_local
@@ -190,6 +192,17 @@ def skipping(doc: Document, *methods: str):
 	finally:
 		for method in methods:
 			delattr(doc, method)
+
+
+@contextmanager
+def one_dict(doc: Document):
+	"""Let `as_dict` of one document be made once: ERPNext makes one for each condition that a status has."""
+	made = doc.as_dict()
+	doc.as_dict = lambda *args, **kwargs: made
+	try:
+		yield
+	finally:
+		del doc.as_dict
 
 
 def remember_currency(doc: Document, name: str) -> None:

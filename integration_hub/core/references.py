@@ -97,11 +97,11 @@ def generation(system: str, object_type: str, external_id: str, fingerprint: str
 
 def external_ids(system: str, doctype: str, name: str) -> list[str]:
 	"""Return the external ids a system knows a document by, oldest first."""
-	return frappe.get_all(
-		DOCTYPE,
-		filters={"system": system, "document_type": doctype, "document_name": name, "state": LIVE},
-		order_by="creation asc",
-		pluck="external_id",
+	return sql.run(
+		"""SELECT external_id FROM `tabHub External Reference`
+		WHERE `system` = %s AND document_type = %s AND document_name = %s AND state = %s ORDER BY creation""",
+		(system, doctype, name, LIVE),
+		pluck=True,
 	)
 
 
