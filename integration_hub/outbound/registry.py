@@ -1,7 +1,6 @@
 """The catalogue of events: every name a webhook can ask for, what it carries, and the documents it comes from."""
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from pydantic import BaseModel
 
@@ -156,9 +155,8 @@ def matching(pattern: str) -> list[EventType]:
 		return [event for event in EVENTS if not event.name.startswith(DOCUMENT)]
 	if pattern in BY_NAME:
 		return [BY_NAME[pattern]]
-	if not pattern.endswith(".*"):
-		return []
-	return [event for event in EVENTS if fnmatchcase(event.name, pattern)]
+	area, rest = pattern.partition(".")[::2]
+	return [event for event in EVENTS if rest == "*" and event.name.startswith(f"{area}.")]
 
 
 def patterns() -> list[str]:

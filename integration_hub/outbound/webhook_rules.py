@@ -22,7 +22,7 @@ def check(doc: Document) -> None:
 		ValidationFailed: with every fault.
 		AddressNotReachable: the URL is none the hub would call.
 	"""
-	faults = [*_events(doc), *_condition(doc), *_concurrency(doc)]
+	faults = [*_events(doc), *_url(doc), *_condition(doc), *_field_map(doc), *_concurrency(doc)]
 	if faults:
 		raise ValidationFailed(faults[0].message, errors=faults)
 	if doc.mode == "Push" and (doc.is_new() or doc.has_value_changed("url")):
@@ -30,6 +30,8 @@ def check(doc: Document) -> None:
 
 
 def _events(doc: Document) -> list[Fault]:
+	if not doc.events:
+		return [Fault("/events", _("Name at least one event."), "nothing_wanted")]
 	system = frappe.get_cached_doc("Hub Connected System", doc.system)
 	scopes = {row.scope for row in system.scopes}
 	faults, places = [], {"events": 0, "documents": 0}
@@ -43,13 +45,14 @@ def _events(doc: Document) -> list[Fault]:
 
 def _line(row, system, scopes: set[str], pointer: str) -> list[Fault]:
 	found = matching(row.event or "")
+	of_documents = (row.event or "").startswith(DOCUMENT)
+	where = f"{pointer}/event" if of_documents else pointer
 	if not found:
 		message = _("There is no event {0}. docs/events.md lists them all.").format(row.event)
-		return [Fault(pointer, message, "unknown_event")]
-	if row.event.startswith(DOCUMENT):
-		return _scope(row.event, found, scopes, system, pointer) or _document(row, system, pointer)
+		return [Fault(where, message, "unknown_event")]
 	# `*` and `order.*` stand for what the system may know of them.
-	return _scope(row.event, found, scopes, system, pointer)
+	faults = _scope(row.event, found, scopes, system, where)
+	return faults or (_document(row, system, pointer) if of_documents else [])
 
 
 def _scope(pattern: str, found: list[EventType], scopes: set[str], system, pointer: str) -> list[Fault]:
@@ -96,6 +99,13 @@ def _fields(row, system, pointer: str) -> list[Fault]:
 	]
 
 
+def _url(doc: Document) -> list[Fault]:
+	if (doc.mode == "Push") == bool(doc.url):
+		return []
+	message = _("A webhook that is pushed to needs a URL; one to pull has none.")
+	return [Fault("/url", message, "url_and_mode")]
+
+
 def _condition(doc: Document) -> list[Fault]:
 	if not (doc.condition or "").strip():
 		return []
@@ -106,6 +116,13 @@ def _condition(doc: Document) -> list[Fault]:
 	return []
 
 
+def _field_map(doc: Document) -> list[Fault]:
+	if not doc.field_map or frappe.db.get_value("Hub Field Map", doc.field_map, "direction") == "Out":
+		return []
+	message = _("There is no field map {0} for events that go out.").format(doc.field_map)
+	return [Fault("/field_map", message, "unknown_field_map")]
+
+
 def _concurrency(doc: Document) -> list[Fault]:
 	if doc.mode == "Pull" or 1 <= (doc.concurrency or 0) <= 32:
 		return []
@@ -114,6 +131,9 @@ def _concurrency(doc: Document) -> list[Fault]:
 
 def check_in_desk(doc: Document) -> None:
 	"""Check a webhook that a person saves: every fault in one message."""
+	if doc.mode == "Pull":
+		# The form hides it.
+		doc.url = None
 	try:
 		check(doc)
 	except HubError as error:

@@ -9,7 +9,7 @@ from frappe.model.document import Document
 from integration_hub.core import sql
 from integration_hub.core.context import Caller
 from integration_hub.core.operations import Operation
-from integration_hub.exceptions import ExternalIdConflict, NotFound
+from integration_hub.exceptions import ExternalIdConflict, NotFound, StateConflict
 from integration_hub.outbound import endpoints, outbox, trial, webhook_rules
 from integration_hub.outbound.registry import DOCUMENT
 from integration_hub.schemas.events import utc
@@ -28,7 +28,8 @@ from integration_hub.schemas.webhooks import (
 DOCTYPE = "Hub Webhook"
 
 _FORMATS = {"standard": "Standard Webhooks", "cloudevents": "CloudEvents"}
-_PLAIN = ("title", "url", "condition", "field_map", "ordered", "echo", "concurrency")
+_PLAIN = ("title", "url", "condition", "field_map", "ordered", "echo")
+_CONCURRENCY = 4
 
 
 def list_webhooks(caller: Caller, query: NoQuery) -> dict:
@@ -51,8 +52,8 @@ def create(caller: Caller, body: WebhookCreate) -> dict:
 	doc.update({"system": caller.name, "mode": body.mode.title(), "external_id": body.external_id})
 	_apply(doc, body)
 	if body.external_id and (existing := _with_external_id(caller, body.external_id)):
-		_apply(there := frappe.get_doc(DOCTYPE, existing), body)
-		if _content(there) != _content(frappe.get_doc(DOCTYPE, existing)):
+		there = frappe.get_doc(DOCTYPE, existing, for_update=True)
+		if _content(there) != _content(doc):
 			raise ExternalIdConflict(
 				_(
 					"External id {0} is that of webhook {1}, which is another one. Use webhooks.update."
@@ -95,8 +96,17 @@ def test(caller: Caller, body: WebhookId) -> dict:
 
 
 def rotate_secret(caller: Caller, body: WebhookRotate) -> dict:
-	"""Make a new secret; the old one signs as well for a while."""
+	"""Make a new secret; the old one signs as well for a while.
+
+	Raises:
+		NotFound
+		StateConflict: nothing is sent to it, so nothing is signed.
+	"""
 	doc = _own(caller, body.id)
+	if doc.mode != "Push":
+		raise StateConflict(
+			_("Nothing is sent to {0}: its events are fetched with events.list.").format(doc.title)
+		)
 	secret = endpoints.rotate(doc.name, body.overlap_hours)
 	return answer(frappe.get_doc(DOCTYPE, doc.name), secret)
 
@@ -130,6 +140,8 @@ def _apply(doc: Document, body: WebhookCreate | WebhookUpdate) -> None:
 		doc.format = _FORMATS[body.format or "standard"]
 	if "content" in said:
 		doc.content = (body.content or "full").title()
+	if "concurrency" in said:
+		doc.concurrency = body.concurrency or _CONCURRENCY
 	if said & {"events", "documents"}:
 		doc.set("events", _lines(doc, body))
 	doc.title = doc.title or urlsplit(doc.url or "").hostname or _("Events of {0}").format(doc.system)
@@ -140,16 +152,17 @@ def _lines(doc: Document, body: WebhookCreate | WebhookUpdate) -> list[dict]:
 	kept = {
 		kind: [row for row in doc.events if row.event.startswith(DOCUMENT) == kind] for kind in (False, True)
 	}
-	plain = kept[False] if body.events is None else [{"event": event} for event in body.events]
-	generic = kept[True]
-	if body.documents is not None:
+	plain, generic = kept[False], kept[True]
+	if "events" in body.model_fields_set:
+		plain = [{"event": event} for event in body.events or []]
+	if "documents" in body.model_fields_set:
 		generic = [
 			{
 				"event": one.event,
 				"document_type": one.document_type,
 				"field_names": ", ".join(one.fields or []),
 			}
-			for one in body.documents
+			for one in body.documents or []
 		]
 	return [_plain_line(line) for line in (*plain, *generic)]
 
@@ -159,7 +172,7 @@ def _plain_line(line) -> dict:
 
 
 def _content(doc: Document) -> dict:
-	fields = (*_PLAIN, "mode", "format", "content")
+	fields = (*_PLAIN, "mode", "format", "content", "concurrency")
 	return {field: doc.get(field) or None for field in fields} | {
 		"events": [_plain_line(row) for row in doc.events]
 	}

@@ -2,18 +2,37 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from integration_hub.schemas.values import AnswerModel, ExternalId, Model, Name
 
-EventName = Annotated[str, Field(min_length=1, max_length=140)]
+
+def _of_documents(event: str) -> str:
+	if not event.startswith("document."):
+		raise PydanticCustomError(
+			"not_a_document_event", "Name an event of documents, such as document.updated or document.*"
+		)
+	return event
+
+
+def _of_business(event: str) -> str:
+	if event.startswith("document."):
+		raise PydanticCustomError(
+			"not_a_business_event", "Name events of documents in documents, each with its document_type"
+		)
+	return event
+
+
+_Event = Annotated[str, Field(min_length=1, max_length=140)]
+EventName = Annotated[_Event, AfterValidator(_of_business)]
+DocumentEventName = Annotated[_Event, AfterValidator(_of_documents)]
 
 
 class DocumentPattern(Model):
 	"""Events of any DocType the system's user may read."""
 
-	event: EventName = Field(description="document.created, document.updated …, or document.*")
+	event: DocumentEventName = Field(description="document.created, document.updated …, or document.*")
 	document_type: Name
 	fields: Annotated[list[Name], Field(max_length=500)] | None = Field(
 		None, description="Default: all readable ones"
