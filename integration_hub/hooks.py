@@ -118,6 +118,6 @@ doctype_js = {
 }
 doctype_list_js = {
 	"Hub Request": "public/js/hub_desk.js",
-	"Hub Event": "public/js/hub_desk.js",
+	"Hub Event": ["public/js/hub_desk.js", "public/js/events.js"],
 	"Hub Event Delivery": ["public/js/hub_desk.js", "public/js/events.js"],
 }

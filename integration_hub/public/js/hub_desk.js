@@ -108,12 +108,26 @@ Object.assign(integration_hub, {
 			text.length > integration_hub.MAX_COLOURED
 				? integration_hub.escape(pretty)
 				: integration_hub.pretty_json(text, true);
-		const lines = pretty.split("\n").length;
+		return integration_hub.block(title, pretty, html);
+	},
+
+	// The same for what may be no JSON, which is shown as it came.
+	text_block(text, title) {
+		try {
+			JSON.parse(text);
+			return integration_hub.json_block(text, title);
+		} catch {
+			return integration_hub.block(title, text, integration_hub.escape(text));
+		}
+	},
+
+	block(title, text, html) {
+		const lines = text.split("\n").length;
 		const $block = $(`<div class="hub-json"><div class="hub-json-head"><span></span></div>
 			<pre tabindex="0">${html}</pre></div>`);
 		$block.find("span").first().text(title);
 		$block.find("pre").attr("aria-label", title);
-		$block.find(".hub-json-head").append(integration_hub.copy_button(() => pretty));
+		$block.find(".hub-json-head").append(integration_hub.copy_button(() => text));
 		if (lines > integration_hub.LINES_SHOWN) integration_hub.collapse($block, lines);
 		return $block;
 	},
@@ -135,8 +149,35 @@ Object.assign(integration_hub, {
 		$block.append($more);
 	},
 
+	// Say above the form what happened and what to do next: `lines` of HTML.
+	show_headline(frm, { color, lines }) {
+		frm.dashboard.clear_headline();
+		const html = lines.map((line, at) => `<p class="${at ? "" : "hub-what"}">${line}</p>`).join("");
+		frm.dashboard.set_headline(`<div class="hub-headline" aria-live="polite">${html}</div>`, color, true);
+		frm.layout.message.find(".close-message").remove();
+		if (color === "gray")
+			frm.layout.message.find(".form-message").removeClass("blue").addClass("hub-gray");
+	},
+
+	// Show `contents` in place of a field's own display.
+	replace_display(field, ...contents) {
+		field.$wrapper.find(".hub-view").remove();
+		field.$wrapper.children().addClass("hidden");
+		field.$wrapper.append($(`<div class="hub-view"></div>`).append(...contents));
+	},
+
+	// Whether this form, and no other page, is before the person now, with this document.
+	shows: (frm, name) => frm.doc.name === name && frm.$wrapper.is(":visible"),
+
+	// The server works on what is stored; unsaved changes would be lost on reload.
+	is_saved(frm) {
+		if (!frm.is_dirty()) return true;
+		frappe.msgprint(__("Save your changes first."));
+		return false;
+	},
+
 	// Ask why, in a dialog that cannot be confirmed empty.
-	ask_reason(title, explanation, then) {
+	ask_reason(title, explanation, then, action = __("Dismiss"), kept = "") {
 		frappe.prompt(
 			[
 				{ fieldtype: "HTML", options: `<p>${explanation}</p>` },
@@ -145,12 +186,12 @@ Object.assign(integration_hub, {
 					fieldtype: "Small Text",
 					label: __("Reason"),
 					reqd: 1,
-					description: __("Kept on the request, so that others understand."),
+					description: kept || __("Kept on the request, so that others understand."),
 				},
 			],
 			({ reason }) => then(reason),
 			title,
-			__("Dismiss")
+			action
 		);
 	},
 });

@@ -1,5 +1,6 @@
 /* global integration_hub */
-// On forms of business documents: which system a document came from, with the way to its request and Reference.
+// On forms of business documents: which system a document came from, with the way to its request and Reference; and
+// which systems were told of it.
 (() => {
 	const TRACKED = [
 		"Customer",
@@ -13,6 +14,7 @@
 		"Payment Entry",
 	];
 	const SHOWN = 3;
+	const EVENTS_SHOWN = 50;
 	const escape = (text) => frappe.utils.escape_html(cstr(text));
 
 	// The file comes with each of these DocTypes; its handlers must be there once.
@@ -23,6 +25,7 @@
 
 	async function show_origin(frm) {
 		if (frm.doctype === "Delivery Note") show_parcel(frm);
+		if (!frm.is_new()) offer_events(frm);
 		if (!frm.doc.hub_system || frm.is_new()) return;
 		show_why_held(frm);
 		if (!frappe.model.can_read("Hub External Reference")) return;
@@ -100,8 +103,54 @@
 	}
 
 	function list_of(doctype, filters) {
-		const path = frappe.utils.get_form_link(doctype, "").replace(/\/$/, "");
-		return escape(`${path}?${new URLSearchParams(filters)}`);
+		return integration_hub.list_path(doctype, filters);
+	}
+
+	// A button, once there is an event of the document and for those who may see it.
+	async function offer_events(frm) {
+		if (!frappe.model.can_read("Hub Event")) return;
+		const { doctype, name } = frm.doc;
+		const events = await frappe.db.get_list("Hub Event", {
+			filters: { reference_doctype: doctype, reference_name: name },
+			fields: ["name", "event", "system", "system.title as system_title", "occurred_at"],
+			order_by: "occurred_at desc",
+			limit: EVENTS_SHOWN + 1,
+		});
+		if (frm.doc.name !== name || !events.length) return;
+		frm.add_custom_button(__("Events"), () => show_events(frm, events), __("View"));
+	}
+
+	async function show_events(frm, events) {
+		const { doctype, name } = frm.doc;
+		const shown = events.slice(0, EVENTS_SHOWN);
+		const deliveries = await integration_hub.deliveries_of(shown.map((event) => event.name));
+		const dialog = new frappe.ui.Dialog({
+			title: __("Who was told of {0}", [name]),
+			size: "large",
+			fields: [{ fieldname: "body", fieldtype: "HTML" }],
+		});
+		const rows = shown.map((event) => event_row(event, deliveries[event.name]));
+		const all = link(
+			list_of("Hub Event", { reference_doctype: doctype, reference_name: name }),
+			__("All events of this document")
+		);
+		dialog.get_field("body").$wrapper.html(
+			`<div class="table-responsive"><table class="table table-bordered hub-events" style="margin: 0 0 8px"><thead><tr>
+				<th>${__("Event")}</th><th>${__("When")}</th><th>${__("To whom")}</th></tr></thead>
+				<tbody>${rows.join("")}</tbody></table></div><p>${all}</p>`
+		);
+		dialog.show();
+	}
+
+	function event_row(event, deliveries) {
+		const { document_link, delivery_pill, time_in_words } = integration_hub;
+		const told = deliveries.map((row) => {
+			const label = row.webhook_title || row.webhook;
+			return `<div>${document_link("Hub Event Delivery", row.name, label)} ${delivery_pill(row.status)}</div>`;
+		});
+		const kept = __("Kept for {0} to fetch", [escape(event.system_title || event.system)]);
+		return `<tr><td>${document_link("Hub Event", event.name, event.event)}</td>
+			<td>${time_in_words(event.occurred_at)}</td><td>${told.join("") || kept}</td></tr>`;
 	}
 
 	function show_why_held(frm) {

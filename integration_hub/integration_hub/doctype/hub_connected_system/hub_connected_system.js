@@ -1,13 +1,4 @@
 /* global integration_hub */
-const OVERLAPS = [
-	{ value: "0", label: __("None: the old secret ends now") },
-	{ value: "1", label: __("1 hour") },
-	{ value: "24", label: __("1 day") },
-	{ value: "72", label: __("3 days") },
-	{ value: "custom", label: __("Other …") },
-];
-const MAX_OVERLAP_HOURS = 720;
-
 frappe.ui.form.on("Hub Connected System", {
 	setup(frm) {
 		set_queries(frm);
@@ -105,90 +96,32 @@ function add_buttons(frm) {
 			.addClass("btn-danger");
 }
 
-// The server works on what is stored; unsaved changes would be lost on reload.
-function saved(frm) {
-	if (!frm.is_dirty()) return true;
-	frappe.msgprint(__("Save your changes first."));
-	return false;
-}
-
 async function create_user(frm) {
-	if (!saved(frm)) return;
+	if (!integration_hub.is_saved(frm)) return;
 	const { message } = await frm.call({ doc: frm.doc, method: "create_user", freeze: true });
 	await frm.reload_doc();
 	show_credentials(frm, message, __("User created"));
 }
 
 function rotate_secret(frm) {
-	if (!saved(frm)) return;
-	const dialog = new frappe.ui.Dialog({
-		title: __("Rotate Secret"),
-		fields: [
-			{
-				fieldtype: "HTML",
-				options: `<p>${__("Makes a new secret; the key stays. Give the new secret to {0}.", [
-					escaped_title(frm.doc),
-				])}</p>`,
-			},
-			{
-				fieldname: "overlap",
-				fieldtype: "Select",
-				label: __("How long both secrets work"),
-				options: OVERLAPS,
-				default: frm.doc.api_key ? "24" : "0",
-				read_only: !frm.doc.api_key,
-				onchange: () => say_until(dialog),
-			},
-			{
-				fieldname: "hours",
-				fieldtype: "Float",
-				label: __("Hours"),
-				depends_on: "eval:doc.overlap=='custom'",
-				mandatory_depends_on: "eval:doc.overlap=='custom'",
-				description: __("0 to {0}", [MAX_OVERLAP_HOURS]),
-				onchange: () => say_until(dialog),
-			},
-			{ fieldname: "until", fieldtype: "HTML" },
-		],
-		primary_action_label: __("Rotate Secret"),
-		primary_action: async () => {
-			const overlap_hours = overlap_of(dialog);
-			if (!(overlap_hours >= 0 && overlap_hours <= MAX_OVERLAP_HOURS)) {
-				frappe.msgprint(__("The overlap is 0 to {0} hours.", [MAX_OVERLAP_HOURS]));
-				return;
-			}
-			dialog.hide();
-			const { message } = await frm.call({
-				doc: frm.doc,
-				method: "rotate_secret",
-				args: { overlap_hours },
-				freeze: true,
-			});
-			await frm.reload_doc();
-			show_credentials(frm, message, __("New secret"), old_secret_in_words(overlap_hours));
-		},
+	if (!integration_hub.is_saved(frm)) return;
+	const explanation = __("Makes a new secret; the key stays. Give the new secret to {0}.", [
+		escaped_title(frm.doc),
+	]);
+	integration_hub.ask_overlap(explanation, Boolean(frm.doc.api_key), async (overlap_hours) => {
+		const { message } = await frm.call({
+			doc: frm.doc,
+			method: "rotate_secret",
+			args: { overlap_hours },
+			freeze: true,
+		});
+		await frm.reload_doc();
+		show_credentials(frm, message, __("New secret"), integration_hub.old_secret_in_words(overlap_hours));
 	});
-	dialog.show();
-	say_until(dialog);
-}
-
-function overlap_of(dialog) {
-	const overlap = dialog.get_value("overlap");
-	return overlap === "custom" ? flt(dialog.get_value("hours")) : flt(overlap);
-}
-
-function say_until(dialog) {
-	dialog.get_field("until").$wrapper.html(`<p>${old_secret_in_words(overlap_of(dialog))}</p>`);
-}
-
-function old_secret_in_words(overlap_hours) {
-	if (!overlap_hours) return __("The old secret stops working at once.");
-	const until = moment.utc().add(overlap_hours, "hours").format("YYYY-MM-DD HH:mm:ss");
-	return __("The old secret works until {0}.", [integration_hub.time_in_words(until)]);
 }
 
 function revoke(frm) {
-	if (!saved(frm)) return;
+	if (!integration_hub.is_saved(frm)) return;
 	frappe.warn(
 		__("Revoke every secret of {0}?", [escaped_title(frm.doc)]),
 		`<p>${__(
@@ -205,31 +138,16 @@ function revoke(frm) {
 
 function show_credentials(frm, { api_key, api_secret }, title, note = "") {
 	const url = `${window.location.origin}/api/method/integration_hub.api.v1.system.ping`;
-	const curl = `curl -H "Authorization: token ${api_key}:${api_secret}" ${url}`;
-	const dialog = new frappe.ui.Dialog({
-		title,
-		size: "large",
-		static: true,
-		fields: [{ fieldname: "body", fieldtype: "HTML" }],
-		primary_action_label: __("I have stored the secret"),
-		primary_action: () => dialog.hide(),
-	});
-	const $body = dialog.get_field("body").$wrapper.addClass("hub-credentials");
-	$body.append(
-		`<p class="hub-warning">${__(
-			"Store the secret now: it is never shown again. Lost ones are replaced with Rotate Secret."
-		)} ${note}</p>`,
+	const { copyable } = integration_hub;
+	integration_hub.show_secrets(title, note, [
 		...copyable(__("API key"), api_key, "hub-key"),
 		...copyable(__("API secret"), api_secret, "hub-secret"),
-		...copyable(__("Try it"), curl, "hub-curl")
-	);
-	dialog.show();
-}
-
-function copyable(label, text, name) {
-	const $row = $(`<div class="hub-copyable"><code class="${name}" tabindex="0"></code></div>`);
-	$row.find("code").text(text).attr("aria-label", label);
-	return [$("<label></label>").text(label), $row.append(integration_hub.copy_button(() => text))];
+		...copyable(
+			__("Try it"),
+			`curl -H "Authorization: token ${api_key}:${api_secret}" ${url}`,
+			"hub-curl"
+		),
+	]);
 }
 
 function add_scopes_button(frm) {

@@ -2,12 +2,16 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from integration_hub.outbound import replay, subscriptions, upkeep
+from integration_hub.outbound import registry, replay, subscriptions, upkeep
 
 
 class HubEvent(Document):
 	def validate(self):
 		frappe.throw(_("Events are written by what happens, and stay as they are."))
+
+	def onload(self):
+		known = registry.BY_NAME.get(self.event) or registry.TEST_EVENT
+		self.set_onload("summary", _(known.summary) if known.name == self.event else self.event)
 
 	@frappe.whitelist()
 	def replay(self) -> dict:

@@ -24,7 +24,7 @@ frappe.ui.form.on("Hub Request", {
 	refresh(frm) {
 		// Every field is the hub's own to write.
 		frm.disable_save();
-		show_headline(frm);
+		integration_hub.show_headline(frm, headline(frm.doc));
 		show_steps(frm);
 		show_error(frm);
 		show_json(frm, "payload", __("Payload"));
@@ -34,15 +34,6 @@ frappe.ui.form.on("Hub Request", {
 		follow(frm);
 	},
 });
-
-function show_headline(frm) {
-	const { color, lines } = headline(frm.doc);
-	frm.dashboard.clear_headline();
-	const html = lines.map((line, at) => `<p class="${at ? "" : "hub-what"}">${line}</p>`).join("");
-	frm.dashboard.set_headline(`<div class="hub-headline" aria-live="polite">${html}</div>`, color, true);
-	frm.layout.message.find(".close-message").remove();
-	if (color === "gray") frm.layout.message.find(".form-message").removeClass("blue").addClass("hub-gray");
-}
 
 // What happened and what to do next: {color, lines of HTML}.
 function headline(doc) {
@@ -161,14 +152,17 @@ function cancelled_in_words(doc) {
 
 function show_steps(frm) {
 	const steps = frm.doc.steps || [];
-	replace_display(frm.fields_dict.steps, steps.length ? integration_hub.steps_timeline(frm.doc) : "");
+	integration_hub.replace_display(
+		frm.fields_dict.steps,
+		steps.length ? integration_hub.steps_timeline(frm.doc) : ""
+	);
 }
 
 function show_error(frm) {
 	const field = frm.fields_dict.error;
-	replace_display(field, "");
+	integration_hub.replace_display(field, "");
 	if (!frm.doc.error) return;
-	replace_display(
+	integration_hub.replace_display(
 		field,
 		...integration_hub.faults_in_words(frm.doc),
 		folded(__("The answer the system got"), integration_hub.json_block(frm.doc.error, __("Answer")))
@@ -177,7 +171,10 @@ function show_error(frm) {
 
 function show_json(frm, fieldname, title) {
 	const text = frm.doc[fieldname];
-	replace_display(frm.fields_dict[fieldname], text ? integration_hub.json_block(text, title) : "");
+	integration_hub.replace_display(
+		frm.fields_dict[fieldname],
+		text ? integration_hub.json_block(text, title) : ""
+	);
 }
 
 function show_earlier_payloads(frm) {
@@ -189,20 +186,13 @@ function show_earlier_payloads(frm) {
 			integration_hub.json_block(one.payload || "", __("Payload"))
 		);
 	});
-	replace_display(frm.fields_dict.superseded_payloads, ...blocks);
+	integration_hub.replace_display(frm.fields_dict.superseded_payloads, ...blocks);
 }
 
 function folded(title, $content) {
 	const $details = $(`<details class="hub-folded"><summary></summary></details>`);
 	$details.find("summary").text(title);
 	return $details.append($content);
-}
-
-// Show `contents` in place of a field's own display.
-function replace_display(field, ...contents) {
-	field.$wrapper.find(".hub-view").remove();
-	field.$wrapper.children().addClass("hidden");
-	field.$wrapper.append($(`<div class="hub-view"></div>`).append(...contents));
 }
 
 function add_buttons(frm) {
@@ -261,19 +251,14 @@ function follow(frm) {
 	const seen = mark(frm.doc);
 	let ticks = 0;
 	frm.hub_follower = setInterval(async () => {
-		if (!shows(frm, name)) return clearInterval(frm.hub_follower);
+		if (!integration_hub.shows(frm, name)) return clearInterval(frm.hub_follower);
 		frm.layout.message.find(".hub-countdown").text(countdown(frm.doc));
 		ticks += 1;
 		if (document.hidden || ticks % (LOOK_AGAIN_MS / 1000)) return;
 		const { message } = await frappe.db.get_value("Hub Request", name, ["modified", "lease_until"]);
-		if (message?.modified && mark(message) !== seen && shows(frm, name)) {
+		if (message?.modified && mark(message) !== seen && integration_hub.shows(frm, name)) {
 			clearInterval(frm.hub_follower);
 			frm.reload_doc();
 		}
 	}, 1000);
-}
-
-// Whether this form, and no other page, is before the person now, with this document.
-function shows(frm, name) {
-	return frm.doc.name === name && frm.$wrapper.is(":visible");
 }

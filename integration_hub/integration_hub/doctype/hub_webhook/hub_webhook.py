@@ -3,7 +3,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from integration_hub.exceptions import HubError
-from integration_hub.outbound import endpoints, outbox, subscriptions, trial, webhook_rules
+from integration_hub.outbound import endpoints, network, outbox, registry, subscriptions, trial, webhook_rules
 from integration_hub.outbound import stock as stock_levels
 
 
@@ -19,6 +19,8 @@ class HubWebhook(Document):
 		if self.flags.new_secret:
 			# Shown once, to whoever made the webhook.
 			self.set_onload("new_secret", self.flags.new_secret)
+		system = frappe.db.get_value("Hub Connected System", self.system, ["enabled", "user"], as_dict=True)
+		self.set_onload("system_receives", bool(system and system.enabled and system.user))
 
 	def on_update(self):
 		subscriptions.changed()
@@ -63,3 +65,29 @@ class HubWebhook(Document):
 		"""Return how many deliveries are in each state."""
 		self.check_permission("read")
 		return outbox.counts(self.name)
+
+
+@frappe.whitelist()
+def catalogue() -> list[dict]:
+	"""Return every name and pattern a webhook can ask for, as {"value", "description"}."""
+	frappe.has_permission("Hub Webhook", throw=True)
+	return [{"value": pattern, "description": _described(pattern)} for pattern in registry.patterns()]
+
+
+def _described(pattern: str) -> str:
+	if pattern in registry.BY_NAME:
+		return _(registry.BY_NAME[pattern].summary)
+	if pattern == "*":
+		return _("Everything but document.*")
+	return _("All {0} of this kind").format(len(registry.matching(pattern)))
+
+
+@frappe.whitelist(methods=["POST"])
+def why_refused(url: str) -> str:
+	"""Return why Hub Settings do not let the hub call a URL; empty: they do."""
+	frappe.has_permission("Hub Webhook", "write", throw=True)
+	try:
+		network.check(url)
+	except HubError as error:
+		return error.message
+	return ""
