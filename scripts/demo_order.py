@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo_receiver import Receiver
+from demo_receiver import Receiver, name_of_document
 
 PAYLOAD = (
 	Path(__file__).parents[1]
@@ -159,13 +159,17 @@ def place_twice(demo: dict, order: dict) -> dict:
 	return made
 
 
-def run_cycle(demo: dict, cycle: dict) -> None:
-	"""Deliver, bill and pay the order in one call, and print its steps and where the order stands then."""
+def run_cycle(demo: dict, cycle: dict) -> set[str]:
+	"""Deliver, bill and pay the order in one call, and print its steps and where the order stands then.
+
+	Return the names of the documents.
+	"""
 	done = send(demo, "sales.run", cycle)
 	answer = accepted("The cycle", done)
 	again = ", the first answer again" if done[1] else ""
 	print(f"From order to money: {done[0]}{again}")
-	for step in accepted("The request", send(demo, f"requests.get?id={answer['id']}"))["steps"]:
+	steps = accepted("The request", send(demo, f"requests.get?id={answer['id']}"))["steps"]
+	for step in steps:
 		print(f"  {step['step']:<8} {step['status']:<10} {step['doctype']} {step['name']}")
 	status = accepted("The status", send(demo, f"sales.status?external_id={cycle['order']['external_id']}"))
 	totals = status["totals"]
@@ -173,6 +177,7 @@ def run_cycle(demo: dict, cycle: dict) -> None:
 		f"  The order is {status['order']['status']}: ordered {totals['ordered']:.2f}, billed {totals['billed']:.2f}, "
 		f"paid {totals['paid']:.2f}, outstanding {totals['outstanding']:.2f}"
 	)
+	return {step["name"] for step in steps}
 
 
 def ask_for_events(demo: dict, receiver: Receiver) -> str:
@@ -191,19 +196,32 @@ def stop_asking(demo: dict) -> None:
 			accepted("The end of the webhook", send(demo, "webhooks.delete", {"id": webhook["id"]}))
 
 
-def show_events(demo: dict, receiver: Receiver, webhook: str) -> None:
+def show_events(demo: dict, receiver: Receiver, webhook: str, documents: set[str]) -> None:
 	"""Print what arrived. Where nothing has happened this time, what happened before is delivered again."""
 	health = wait_for_deliveries(demo, webhook)
 	again = not health["deliveries"]
 	if again:
-		body = {"since": "2000-01-01T00:00:00Z", "webhook": webhook}
-		accepted("The replay", send(demo, "events.replay", body))
+		tell_again(demo, webhook, documents)
 		health = wait_for_deliveries(demo, webhook)
 	print(f"Events told to a receiver on this machine{', replayed from the first run' if again else ''}:")
 	for event in sorted(receiver.arrived, key=lambda event: event.timestamp):
-		print(f"  {event.type:<20} {event.document:<20} verified: {'yes' if event.genuine else 'NO'}")
+		print(f"  {event.type:<26} {event.document:<20} verified: {'yes' if event.genuine else 'NO'}")
 	if set(health["deliveries"]) - {"Delivered"} or not all(event.genuine for event in receiver.arrived):
 		raise Refused(f"Not every event was delivered: {json.dumps(health, indent=1)}")
+
+
+def tell_again(demo: dict, webhook: str, documents: set[str]) -> None:
+	"""Replay the events of these documents; an order from before there were events has none, so try the webhook out."""
+	if ids := ids_of_events_about(demo, documents):
+		accepted("The replay", send(demo, "events.replay", {"ids": ids, "webhook": webhook}))
+	else:
+		accepted("The test event", send(demo, "webhooks.test", {"id": webhook}))
+
+
+def ids_of_events_about(demo: dict, documents: set[str]) -> list[str]:
+	"""Return the ids of the events about these documents; a demo's own order is among its first 500."""
+	events = accepted("The list of events", send(demo, "events.list?limit=500"))["result"]
+	return [event["id"] for event in events if name_of_document(event["data"]) in documents]
 
 
 def wait_for_deliveries(demo: dict, webhook: str) -> dict:
@@ -229,8 +247,8 @@ def main() -> int:
 			webhook = ask_for_events(demo, receiver)
 			try:
 				made = place_twice(demo, to_order(woo))
-				run_cycle(demo, to_cycle(woo))
-				show_events(demo, receiver, webhook)
+				documents = run_cycle(demo, to_cycle(woo))
+				show_events(demo, receiver, webhook, documents)
 			finally:
 				stop_asking(demo)
 	except Refused as refusal:

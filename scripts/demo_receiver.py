@@ -42,7 +42,11 @@ class Receiver:
 		event = json.loads(body)
 		self.arrived.append(
 			Arrived(
-				headers["webhook-id"], event["type"], event["timestamp"], _document(event["data"]), genuine
+				headers["webhook-id"],
+				event["type"],
+				event["timestamp"],
+				name_of_document(event["data"]),
+				genuine,
 			)
 		)
 		return genuine
@@ -55,9 +59,9 @@ class Receiver:
 		return True
 
 
-def _document(data: dict) -> str:
+def name_of_document(data: dict) -> str:
 	"""Return the name of what the event is about: {"order": {"name": …}} and the like."""
-	return next((about["name"] for about in data.values() if isinstance(about, dict)), "")
+	return next((about.get("name", "") for about in data.values() if isinstance(about, dict)), "")
 
 
 def _handler_for(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
