@@ -14,12 +14,15 @@ def integration_hub() -> None:
 	"""Commands of Integration Hub."""
 
 
-@integration_hub.command("openapi")
-@click.option(
+_OUT = click.option(
 	"--out",
 	type=click.Path(dir_okay=False, path_type=Path),
 	help="File to write; a relative path starts at the app's own directory. Without it: standard output.",
 )
+
+
+@integration_hub.command("openapi")
+@_OUT
 @pass_context
 def openapi(context, out: Path | None) -> None:
 	"""Write the OpenAPI description of the API as JSON."""
@@ -29,13 +32,16 @@ def openapi(context, out: Path | None) -> None:
 		text = _render()
 	finally:
 		frappe.destroy()
-	if out is None:
-		click.echo(text, nl=False)
-		return
-	# bench changes to its `sites` directory first, so a relative path cannot start where the person is.
-	target = Path(frappe.get_app_source_path("integration_hub")) / out
-	target.write_text(text, encoding="utf-8")
-	click.echo(f"Written to {target}")
+	_write(text, out)
+
+
+@integration_hub.command("events")
+@_OUT
+def events(out: Path | None) -> None:
+	"""Write the catalogue of events as Markdown."""
+	from integration_hub.outbound.catalogue import markdown
+
+	_write(markdown(), out)
 
 
 @integration_hub.command("deliver")
@@ -57,6 +63,16 @@ def _render() -> str:
 	from integration_hub.openapi.builder import build
 
 	return json.dumps(build(), indent=1, sort_keys=False, ensure_ascii=False) + "\n"
+
+
+def _write(text: str, out: Path | None) -> None:
+	if out is None:
+		click.echo(text, nl=False)
+		return
+	# bench changes to its `sites` directory first, so a relative path cannot start where the person is.
+	target = Path(frappe.get_app_source_path("integration_hub")) / out
+	target.write_text(text, encoding="utf-8")
+	click.echo(f"Written to {target}")
 
 
 commands = [integration_hub]
