@@ -1,5 +1,10 @@
 """The outbox: each event is written with its document, once, for the systems that may know of it, and for nobody else."""
 
+import sys
+import timeit
+from collections import Counter
+from contextlib import contextmanager
+
 import pytest
 
 import frappe
@@ -10,9 +15,12 @@ from erpnext.accounts.doctype.sales_invoice.sales_invoice import make_sales_retu
 from erpnext.selling.doctype.sales_order.sales_order import make_delivery_note, make_sales_invoice
 from erpnext.stock.doctype.delivery_note.delivery_note import make_sales_return as make_return
 
+from integration_hub import tasks
+from integration_hub.outbound import capture, subscriptions
 from integration_hub.outbound.registry import matching
+from integration_hub.tests import expect
 from integration_hub.tests import factories as f
-from integration_hub.tests.events import by_hand
+from integration_hub.tests.events import by_hand, new_request
 from integration_hub.tests.factories import order, placed, unique
 from integration_hub.tests.systems import all_scopes
 from integration_hub.tests.trade import written
@@ -382,3 +390,274 @@ def test_an_invoice_rounded_to_whole_units(ear, desk):
 		assert ear.heard() == ["payment.received", "invoice.paid"]
 		desk.cancel(payment)
 		assert ear.heard() == ["payment.cancelled", "invoice.unpaid"]
+
+
+# -- nothing that was rolled back ----------------------------------------------------------------------------------
+
+
+def test_what_is_rolled_back_did_not_happen(ear, desk):
+	draft = desk.order(submit=False)
+	ear.heard()
+	with by_hand():
+		draft.submit()
+		frappe.db.rollback()
+	assert ear.heard() == []
+	assert frappe.db.get_value("Sales Order", draft.name, "docstatus") == 0
+
+
+def test_what_is_rolled_back_to_a_savepoint_did_not_happen(ear, desk):
+	draft, kept = desk.order(submit=False), desk.order(submit=False)
+	ear.heard()
+	with by_hand():
+		frappe.db.savepoint("hub_tests")
+		draft.submit()
+		frappe.db.rollback(save_point="hub_tests")
+		kept.submit()
+	assert [(row.event, row.reference_name) for row in ear.news()] == [("order.submitted", kept.name)]
+
+
+def failing_run(item: str, mode: str, **parts) -> dict:
+	body = {"order": order(lines=cart(item)), "mode": mode, "fulfill": {}, "invoice": {}}
+	return {**body, "pay": {"method": "Shells"}, **parts}
+
+
+def test_an_atomic_run_that_fails_in_its_last_step(hub, ear, item):
+	with expect.nothing_made():
+		expect.problem(hub.post("sales.run", failing_run(item, "atomic")), 422, "payment_method_not_mapped")
+	assert ear.heard() == []
+
+
+def test_a_staged_run_tells_of_the_steps_that_are_done(hub, ear, item):
+	body = failing_run(item, "staged", invoice={"terms": "No such terms"})
+	answer = hub.post("sales.run", body)
+	assert answer.status == 422, answer
+	assert ear.heard() == ["order.submitted", "fulfillment.created", "order.fulfilled"]
+	done = hub.post("sales.run", {**body, "invoice": {}, "pay": {"method": "Cash"}})
+	assert done.status == 201, done
+	rest = ["invoice.submitted", "order.billed", "payment.received", "invoice.paid", "order.paid"]
+	assert ear.heard() == rest
+
+
+def test_a_rehearsal_and_a_refusal_tell_nothing(hub, ear, item):
+	answer = hub.post("orders.create", order(lines=cart(item), validate_only=True))
+	assert answer.status == 200, answer
+	assert hub.post("orders.create", order(lines=[f.line(item_code="No such item")])).status == 422
+	assert ear.heard() == []
+
+
+def test_a_replay_tells_nothing_again(hub, ear, item):
+	body = order(lines=cart(item))
+	for status in (201, 201):
+		assert hub.post("orders.create", body).status == status
+	assert ear.heard() == ["order.submitted"]
+
+
+@pytest.fixture
+def deadlock_at_the_log(site, shop):
+	"""The database answers the first log row of `shop` with a deadlock: after the outbox is written, before the commit.
+
+	Yield what counts how often that was.
+	"""
+	name = f"hub_tests_{frappe.generate_hash(length=8)}"
+	site.refresh()
+	# A table without transactions remembers what is rolled back.
+	frappe.db.sql_ddl(f"CREATE TABLE {name} (n int) ENGINE = MyISAM")
+	frappe.db.sql_ddl(
+		f"""CREATE TRIGGER {name} BEFORE INSERT ON `tabIntegration Request` FOR EACH ROW
+		IF NEW.hub_system = {frappe.db.escape(shop.name)} AND NOT EXISTS (SELECT 1 FROM {name}) THEN
+			INSERT INTO {name} VALUES (1);
+			SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'said by the tests';
+		END IF"""
+	)
+	yield lambda: frappe.db.sql(f"SELECT count(*) FROM {name}")[0][0]
+	site.refresh()
+	frappe.db.sql_ddl(f"DROP TRIGGER {name}")
+	frappe.db.sql_ddl(f"DROP TABLE {name}")
+
+
+def test_once_although_the_door_tries_again_after_a_deadlock(hub, ear, sold, deadlock_at_the_log):
+	target = sold()
+	assert deadlock_at_the_log() == 1
+	(told,) = ear.news()
+	assert (told.event, told.data["order"]["name"]) == ("order.submitted", order_named(hub, target))
+
+
+def order_named(http, target: dict) -> str:
+	answer = http.get("orders.get", **target)
+	assert answer.status == 200, answer
+	return answer.order["name"]
+
+
+# -- no echo -------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_hears_himself(listen, systems, ear, item, desk):
+	caller = systems.new(scopes=all_scopes("stock:read"))
+	silent = listen.pull("order.*", system=caller)
+	placed(caller.http, lines=cart(item))
+	assert silent.heard() == []
+	(told,) = ear.news()
+	assert (told.event, told.caused_by, told.owner) == ("order.submitted", caller.name, caller.user)
+	desk.order()
+	for one_of_two in (silent, ear):
+		news = one_of_two.news()
+		names = [("order.created", None), ("order.submitted", None)]
+		assert [(row.event, row.caused_by) for row in news] == names
+
+
+def test_unless_he_asks_for_it(listen, systems, ear, item):
+	caller = systems.new(scopes=all_scopes("stock:read"))
+	silent = listen.pull("order.*", system=caller)
+	echo = listen.pull("order.*", system=caller, echo=True)
+	placed(caller.http, lines=cart(item))
+	(told,) = echo.news()
+	assert (told.event, told.caused_by, told.system) == ("order.submitted", caller.name, caller.name)
+	silent.update(echo=True)
+	placed(caller.http, lines=cart(item))
+	# An event is told to a system, not to a webhook: once.
+	assert silent.heard() == ["order.submitted", "order.submitted"]
+	assert ear.heard() == ["order.submitted", "order.submitted"]
+
+
+# -- calls that were worked on later --------------------------------------------------------------------------------
+
+
+def failed_order(system, site) -> tuple[str, str]:
+	"""Let a system place an order for an item that is not there; return the item and the request."""
+	item = unique("HT-LATER")
+	body = order(lines=[f.line(item_code=item)])
+	expect.problem(system.http.post("orders.create", body), 422, "unknown_item")
+	return item, site.request_of(system.name, body["external_id"])[0].name
+
+
+def pressed_retry(people, site, request: str, attempt: int) -> None:
+	answer = people.new("Integration Hub Manager").http.press("Hub Request", request, "retry")
+	assert answer.status == 200, answer
+	tasks.drain()
+	done = {"name": request, "attempt_no": attempt, "status": ("in", ("Completed", "Failed"))}
+	site.wait_for("the next attempt", lambda: frappe.db.exists("Hub Request", done))
+
+
+def test_a_call_that_is_answered_at_once_is_no_event(listen, site, item):
+	silent, echo = listen.pull("request.*"), listen.pull("request.*", echo=True)
+	for told in (silent, echo):
+		placed(told.http, lines=cart(item))
+		failed_order(told.system, site)
+	assert silent.heard() == []
+	assert echo.heard() == ["request.completed", "request.failed"]
+
+
+def test_a_call_that_the_hub_tried_again(listen, site, people, factory):
+	ear = listen.pull("request.*")
+	other = listen.pull("request.*")
+	item, request = failed_order(ear.system, site)
+	pressed_retry(people, site, request, 2)
+	(failed,) = ear.news()
+	assert (failed.event, failed.reference_name) == ("request.failed", request)
+	said = failed.data["request"]
+	assert (said["id"], said["status"]) == (request, "Failed")
+	factory.item(item)
+	pressed_retry(people, site, request, 3)
+	(completed,) = ear.news()
+	assert completed.event == "request.completed"
+	assert completed.data["request"] == ear.http.get("requests.get", id=request).message
+	assert other.heard() == []
+
+
+# -- what it costs, and who hears of it -----------------------------------------------------------------------------
+
+
+@contextmanager
+def statements_of_capture():
+	"""Yield a list of the first words of all statements that the hub's document event sends, in the block."""
+	sent: list[str] = []
+	send = frappe.db.sql
+
+	def counting(query, *args, **kwargs):
+		frame = sys._getframe(1)
+		while frame:
+			if frame.f_code is capture.on_doc_event.__code__:
+				sent.append(str(query).split()[0].upper())
+				break
+			frame = frame.f_back
+		return send(query, *args, **kwargs)
+
+	frappe.db.sql = counting
+	try:
+		yield sent
+	finally:
+		del frappe.local.db.sql
+
+
+def cycle_by_hand(desk) -> None:
+	sales_order = desk.order()
+	desk.saved(make_delivery_note(sales_order.name))
+	desk.payment(desk.saved(make_sales_invoice(sales_order.name)).name)
+
+
+def test_without_a_subscriber_it_costs_nothing(desk, site, listen):
+	listen.pull("*").update(events=["request.failed"])
+	subscriptions.publish_version()
+	new_request()
+	assert not subscriptions.current().doctypes, "another test has left a webhook"
+	with statements_of_capture() as sent:
+		cycle_by_hand(desk)
+	assert sent == []
+	doc = frappe.new_doc("ToDo")
+	calls = 2_000
+	best = min(timeit.repeat(lambda: capture.on_doc_event(doc, "on_update"), number=calls, repeat=5))
+	print(f"a document event nobody wants: {best / calls * 1e6:.1f} µs")
+	assert best / calls < 10e-6
+
+
+def test_with_a_subscriber_it_costs_two_statements_an_event(desk, ear):
+	with by_hand():
+		subscriptions.current()
+	# What is read once a process: the DocTypes and the roles.
+	cycle_by_hand(desk)
+	ear.heard()
+	with statements_of_capture() as sent:
+		cycle_by_hand(desk)
+	told = ear.heard()
+	assert told == [
+		*("order.created", "order.submitted"),
+		*("fulfillment.created", "order.fulfilled"),
+		*("invoice.submitted", "order.billed"),
+		*("payment.received", "invoice.paid", "order.paid"),
+	]
+	kinds = Counter(sent)
+	print(f"{len(told)} events: {dict(kinds)}, {len(sent) / len(told):.2f} statements an event")
+	# One for each document event that tells something: what it tells is written together.
+	assert kinds["INSERT"] == 5
+	assert len(sent) <= 2 * len(told)
+
+
+def test_a_webhook_is_seen_by_every_process_at_once(listen, hub, desk, item, site):
+	ear = listen.pull("order.submitted")
+	for _worker in range(6):
+		placed(hub, lines=cart(item))
+	desk.order()
+	assert ear.heard() == ["order.submitted"] * 7
+	assert ear.http.post("webhooks.delete", {"id": ear.webhook}).status == 200
+	for _worker in range(6):
+		placed(hub, lines=cart(item))
+	desk.order()
+	assert ear.heard() == []
+
+
+def test_a_flushed_cache_loses_nothing(listen, hub, desk, item, site):
+	ear = listen.pull("order.submitted")
+	for _time in range(2):
+		frappe.cache.delete(frappe.cache.make_key("hub_subscriptions_version"))
+		placed(hub, lines=cart(item))
+		desk.order()
+	assert ear.heard() == ["order.submitted"] * 4
+
+
+def test_while_the_site_is_migrated_nothing_happens(ear, desk):
+	frappe.flags.in_migrate = True
+	try:
+		desk.order()
+	finally:
+		frappe.flags.in_migrate = False
+	assert ear.heard() == []
