@@ -1,4 +1,4 @@
-"""States of a Hub Event Delivery; the diagram is in docs/events.md."""
+"""States of a Hub Event Delivery; the diagram is in docs/operations.md."""
 
 PENDING = "Pending"
 SENDING = "Sending"

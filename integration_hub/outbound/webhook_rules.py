@@ -48,7 +48,7 @@ def _line(row, system, scopes: set[str], pointer: str) -> list[Fault]:
 	of_documents = (row.event or "").startswith(DOCUMENT)
 	where = f"{pointer}/event" if of_documents else pointer
 	if not found:
-		message = _("There is no event {0}. docs/events.md lists them all.").format(row.event)
+		message = _("There is no event {0}. docs/event-catalogue.md lists them all.").format(row.event)
 		return [Fault(where, message, "unknown_event")]
 	# `*` and `order.*` stand for what the system may know of them.
 	faults = _scope(row.event, found, scopes, system, where)
