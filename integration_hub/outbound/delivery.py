@@ -108,7 +108,9 @@ class Loop:
 		room: dict[str, Endpoint] = {}
 		names: list[str] = []
 		for endpoint in endpoints.all_push():
-			free = min(endpoint.concurrency - self._calls.of(endpoint), THREADS - len(self._calls.futures))
+			# A thread for each: a lease would go on while its delivery waits for one.
+			threads = THREADS - len(self._calls.futures) - len(names)
+			free = min(endpoint.concurrency - self._calls.of(endpoint), threads)
 			if not endpoint.takes:
 				outbox.hold(endpoint.name, endpoint.open_until if endpoint.open_now else None)
 			elif free > 0 and (due := self._due(endpoint, free)):

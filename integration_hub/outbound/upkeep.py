@@ -9,7 +9,7 @@ import frappe
 from integration_hub import compat
 from integration_hub.core import sql
 from integration_hub.core.errors import as_hub_error
-from integration_hub.outbound import alerts, outbox, stock, stream, subscriptions
+from integration_hub.outbound import alerts, endpoints, outbox, stock, stream, subscriptions
 from integration_hub.outbound.delivery import JOB_SECONDS, Loop
 
 # How long the loop under a process manager delivers before it looks at the rest.
@@ -20,8 +20,18 @@ PAUSE_SECONDS = 5
 def sweep() -> None:
 	"""Every minute: what the doorbell and the cache missed."""
 	subscriptions.publish_version()
+	_release_forgotten()
 	deliver()
 	alerts.tell()
+
+
+def _release_forgotten() -> None:
+	"""Let go on what a loop held after a resume: it had read the endpoint's state just before."""
+	frappe.db.rollback()
+	for endpoint in endpoints.all_push():
+		if endpoint.takes:
+			outbox.release(endpoint.name)
+	sql.commit()
 
 
 def deliver() -> None:
