@@ -20,6 +20,8 @@ MAX_NESTING = 40
 MAX_LOOPS = 32
 
 _LOOPS = {"projection", "value_projection", "filter_projection", "flatten", "function_expression"}
+# What goes into a value; of a `!`, which is true or false, there is nothing to go into.
+_WAYS_IN = {"subexpression", "index_expression", *_LOOPS - {"function_expression"}}
 _FUNCTIONS = {name: spec["signature"] for name, spec in Functions.FUNCTION_TABLE.items()}
 _CLOSERS = {"lparen": ")", "lbracket": "]", "filter": "]", "lbrace": "}"}
 _COMPARATORS = {"eq", "ne", "lt", "lte", "gt", "gte"}
@@ -193,6 +195,10 @@ def _check_node(expression: str, node: dict, parent: dict | None) -> None:
 		_check_function(expression, node)
 	elif kind == "expref" and (parent is None or parent["type"] != "function_expression"):
 		raise BadExpression("& stands before an argument of a function only, as in sort_by(lines, &sku).")
+	elif kind in _WAYS_IN and node["children"][0]["type"] == "not_expression":
+		raise BadExpression(
+			"! counts before a dot or bracket, and never holds here: write !(order.external_id)."
+		)
 	elif kind == "slice" and node["children"][2] == 0:
 		raise BadExpression("The step of a slice cannot be 0.")
 	elif kind == "literal":

@@ -97,6 +97,8 @@ def test_expressions_find(expression, value):
 		("note", False),
 		("paid", False),
 		("!paid", True),
+		("!(customer.name)", False),
+		("!(customer.nothing)", True),
 		("missing", False),
 		("missing > `1`", False),
 		("lines[?sku == 'C']", False),
@@ -160,6 +162,16 @@ def test_an_expression_is_compiled_once():
 		("a" * 1001, "An expression has 1000 characters at most; this one has 1001."),
 		("(" * 999 + "a", "The expression is nested deeper than 40 levels."),
 		("!" * 41 + "a", "The expression is nested deeper than 40 levels."),
+		*(
+			(text, "! counts before a dot or bracket, and never holds here: write !(order.external_id).")
+			for text in (
+				"!order.name",
+				"paid && !order.name",
+				"(!order).name",
+				"!lines[]",
+				"!lines[?sku]",
+			)
+		),
 		("||".join("a" * 60), "The expression is nested deeper than 40 levels."),
 		(
 			"a" + "|[*]" * 33,
