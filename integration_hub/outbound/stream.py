@@ -50,8 +50,10 @@ def _number_batch() -> int:
 		pluck=True,
 	)
 	if names:
+		# By the primary key: by the index on `sequence`, the gap that every new event goes into would be locked.
 		sql.run(
-			f"""UPDATE `tabHub Event` SET sequence = %s + FIELD(name, {", ".join(["%s"] * len(names))})
+			f"""UPDATE `tabHub Event` FORCE INDEX (PRIMARY)
+			SET sequence = %s + FIELD(name, {", ".join(["%s"] * len(names))})
 			WHERE name IN %s AND sequence IS NULL""",
 			(last, *names, names),
 		)
