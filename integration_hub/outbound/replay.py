@@ -26,10 +26,13 @@ def replay(caller: Caller, body: EventsReplay) -> dict:
 
 	Raises:
 		NotFound: an id or the webhook is none of the caller's.
-		ValidationFailed: neither ids nor since, or more than 10,000 events.
+		ValidationFailed: neither ids nor since, what goes with the other, or more than 10,000 events.
 	"""
 	if (body.ids is None) == (body.since is None):
 		raise _fault("", _("Send either ids or since."), "one_of")
+	for name in ("until", "type"):
+		if body.ids and getattr(body, name) is not None:
+			raise _fault(f"/{name}", _("{0} goes with since, not with ids.").format(name), "one_of")
 	webhooks = _webhooks(caller.name, body.webhook)
 	events = _by_ids(caller.name, body.ids) if body.ids else _by_time(caller.name, body)
 	return again(events, webhooks, frappe.session.user)
@@ -107,10 +110,16 @@ def _delivery(row, webhook: Subscription) -> NewDelivery | None:
 	if row.event not in webhook.events and not chosen:
 		return None
 	payload = json.loads(row.payload)
-	subject = Subject(row.reference_doctype, row.reference_name)
+	subject = Subject(row.reference_doctype, row.reference_name, _external_id(payload["data"]))
 	envelope = Envelope(row.name, row.event, payload["timestamp"], frappe.utils.get_url(), subject)
 	shaped = shape(webhook, envelope, payload["data"])
 	return NewDelivery(webhook.webhook, shaped.body, shaped.fault) if shaped else None
+
+
+def _external_id(data: dict) -> str | None:
+	"""Return the system's own id of what a stored event is about, as its data shows it, reduced or not."""
+	about = data if data.get("reduced") else next((one for one in data.values() if isinstance(one, dict)), {})
+	return about.get("external_id")
 
 
 def _webhooks(system: str, name: str | None) -> list[Subscription]:
