@@ -89,8 +89,10 @@ def _rows(system: str, event: str | None, key: list, backwards: bool, count: int
 	values = [system, edge]
 	if event:
 		values.append(event)
+	# Left to itself MariaDB finds the system by its index and reads on to the place: seconds, in a long stream.
+	index = "system_event_sequence_index" if event else "system_sequence_index"
 	return sql.run(
-		f"""SELECT name, event, payload, sequence FROM `tabHub Event`
+		f"""SELECT name, event, payload, sequence FROM `tabHub Event` FORCE INDEX ({index})
 		WHERE system = %s AND sequence {sign} %s {"AND event = %s" if event else ""}
 		ORDER BY sequence {order} LIMIT %s""",
 		(*values, count),

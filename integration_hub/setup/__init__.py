@@ -18,6 +18,7 @@ INDEXES = {
 	"Hub External Reference": (["document_type", "document_name"], ["request"]),
 	"Hub Event": (
 		["system", "sequence"],
+		["system", "event", "sequence"],
 		["sequence", "occurred_at"],
 		["reference_doctype", "reference_name"],
 	),
