@@ -104,6 +104,8 @@ class Loop:
 		return _in_database(self._claim_once)
 
 	def _claim_once(self) -> list[tuple[Endpoint, Claimed]]:
+		# Also what was read of Hub Settings, or a loop with nothing to do would never see them change.
+		compat.forget_request()
 		self._keep_to_rules()
 		room: dict[str, Endpoint] = {}
 		names: list[str] = []
@@ -167,17 +169,25 @@ class Loop:
 		_in_database(lambda: self._record_once(finished))
 		for future in finished:
 			del self._calls.futures[future]
-		compat.forget_request()
 
 	def _record_once(self, finished: list[Future]) -> None:
 		ended: dict[str, list[tuple[Claimed, Reply]]] = {}
 		for future in finished:
 			endpoint, claimed = self._calls.futures[future]
-			ended.setdefault(endpoint.name, []).append((claimed, future.result()))
+			ended.setdefault(endpoint.name, []).append((claimed, _reply(future)))
 		urls = {endpoint.name: endpoint.url for endpoint, _claimed in self._calls.futures.values()}
 		for webhook, results in sorted(ended.items()):
 			record(webhook, urls[webhook], results)
 		sql.commit()
+
+
+def _reply(future: Future) -> Reply:
+	"""Return how a call ended; a bug of ours fails this delivery, not the others that ended with it."""
+	error = future.exception()
+	if not error:
+		return future.result()
+	frappe.logger("integration_hub").error("A delivery could not be sent", exc_info=error)
+	return Reply(error="internal_error", message="Something went wrong here; it is on record.")
 
 
 def _in_database(work: Callable[[], T]) -> T:
