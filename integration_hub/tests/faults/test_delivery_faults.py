@@ -12,7 +12,7 @@ import pytest
 
 import frappe
 
-from integration_hub.core.http import Reply
+from integration_hub.core.http import Client, Reply
 from integration_hub.outbound import delivery, endpoints, outbox
 from integration_hub.tests import factories as f
 from integration_hub.tests import site as hub_site
@@ -393,6 +393,54 @@ def _connected_elsewhere(stack):
 	finally:
 		other.rollback()
 		other.close()
+
+
+def test_a_bug_in_one_call_is_that_deliverys_alone(listen, store, receiver, monkeypatch):
+	"""Whatever is raised where nothing may be: the others are recorded, and it is tried again."""
+	post = Client.post
+
+	def broken(self, url, *args, **options):
+		if url.endswith("/bug"):
+			raise RuntimeError("can't start new thread")
+		return post(self, url, *args, **options)
+
+	monkeypatch.setattr(Client, "post", broken)
+	bug, good = (listen.push(receiver, "order.*", system=store, path=path) for path in ("/bug", "/good"))
+	put(bug, 2)
+	put(good, 20)
+	with delivery.Loop() as loop:
+		assert loop.run(60) == 22
+	assert statuses(good) == {"Delivered": 20}
+	assert statuses(bug) == {"Scheduled": 2}
+	assert receiver.count == 20
+
+
+# -- a loop that runs for long ------------------------------------------------------------------------------------
+
+
+def test_memory_is_flat(stack, listen, store):
+	with Receiver(Answer(204), record=False) as receiver:
+		ear = listen.push(receiver, "order.*", system=store, concurrency=32)
+		with processes(stack) as (worker,):
+			put(ear, 1_000)
+			wait_for_all(ear, 1_000, seconds=60)
+			before = worker.memory
+			put(ear, 2_000)
+			wait_for_all(ear, 3_000, seconds=60)
+			assert worker.memory - before < 6 * 1024 * 1024
+
+
+def test_an_idle_loop_takes_new_rules(stack, site, ear, receiver):
+	with processes(stack):
+		put(ear)
+		wait_for_all(ear, 1)
+		with site.settings("Hub Settings", webhook_allowed_networks=""):
+			(event,) = put(ear)
+			row = site.wait_for(
+				"tried", lambda: ear.deliveries(event=event, attempt_no=1, status="Scheduled")
+			)[0]
+			assert row.error.startswith("address_refused: ")
+	assert receiver.count == 1
 
 
 # -- a loop under a process manager -------------------------------------------------------------------------------
