@@ -145,7 +145,9 @@ def settle_new_status(doc: Document) -> None:
 	if hasattr(doc, "get_status"):
 		with one_dict(doc):
 			doc.status = doc.get_status()["status"]
-		return
+		if doc.status != "Draft":
+			return
+	# An invoice has its own way on v16, too.
 	is_local = doc.__dict__.pop("__islocal", None)
 	with skipping(doc, "add_comment"), one_dict(doc):
 		doc.set_status()

@@ -96,13 +96,20 @@ def data_of(doc: Document, system: str, orders: list[Document]) -> dict:
 		orders: the orders a delivery or invoice belongs to.
 	"""
 	if doc.doctype == ORDER:
-		return {"order": order_answer(doc, system)}
+		return {"order": _without_ids_of_others(order_answer(doc, system), doc, system)}
 	if doc.doctype == PAYMENT:
 		return {"payment": payment_answer(doc, system)}
-	ids = {row.name: row.hub_external_id for order in orders for row in order.items if row.hub_external_id}
+	own = [order for order in orders if order.get("hub_system") == system]
+	ids = {row.name: row.hub_external_id for order in own for row in order.items if row.hub_external_id}
 	answer = fulfillment_answer if doc.doctype == DELIVERY else invoice_answer
 	belongs = [{"name": order.name, "external_id": own_id(order, system)} for order in orders]
 	return {OBJECTS[doc.doctype]: answer(doc, system, ids), "orders": belongs}
+
+
+def _without_ids_of_others(answer: dict, order: Document, system: str) -> dict:
+	if order.get("hub_system") == system:
+		return answer
+	return {**answer, "lines": [{**line, "external_id": None} for line in answer["lines"]]}
 
 
 def is_paid(order: Document) -> bool:
