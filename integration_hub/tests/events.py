@@ -18,8 +18,12 @@ from dataclasses import dataclass, field
 
 import frappe
 from frappe import _dict
+from frappe.utils import nowdate
+
+from erpnext.accounts.doctype.payment_entry.payment_entry import get_payment_entry
 
 from integration_hub.tests import site
+from integration_hub.tests.factories import CUSTOMER
 from integration_hub.tests.receivers import Receiver
 from integration_hub.tests.systems import System, Systems
 
@@ -186,3 +190,64 @@ def forget(system: str) -> None:
 		frappe.db.sql(f"DELETE FROM `{table}` WHERE `system` = %s", (system,))
 	frappe.db.commit()
 	new_request()
+
+
+class Desk:
+	"""A person's documents, each saved in a request of its own."""
+
+	def __init__(self, masters, item: str):
+		self.masters, self.item = masters, item
+
+	def order(self, quantity: float = 4, submit: bool = True, **values):
+		row = {"item_code": self.item, "qty": quantity, "rate": 10, "warehouse": self.masters.warehouse}
+		doc = frappe.get_doc(
+			{
+				"doctype": "Sales Order",
+				"company": self.masters.company,
+				"customer": CUSTOMER,
+				"delivery_date": nowdate(),
+				"items": [row],
+				**values,
+			}
+		)
+		return self.saved(doc, submit)
+
+	def invoice(self, quantity: float, rate: float, **values):
+		row = {"item_code": self.item, "qty": quantity, "rate": rate, "warehouse": self.masters.warehouse}
+		head = {"company": self.masters.company, "customer": CUSTOMER, "items": [row], **values}
+		return self.saved(frappe.get_doc({"doctype": "Sales Invoice", **head}))
+
+	def saved(self, doc, submit: bool = True):
+		with by_hand():
+			doc.insert()
+			if submit:
+				doc.submit()
+		return doc
+
+	def journal(self, invoice, amount: float):
+		receivable = {"account": invoice.debit_to, "party_type": "Customer", "party": invoice.customer}
+		pays = {"reference_type": "Sales Invoice", "reference_name": invoice.name}
+		rows = [
+			{"account": self.masters.cash, "debit_in_account_currency": amount},
+			{**receivable, **pays, "credit_in_account_currency": amount},
+		]
+		return self.saved(
+			frappe.get_doc(
+				{
+					"doctype": "Journal Entry",
+					"company": self.masters.company,
+					"posting_date": nowdate(),
+					"accounts": rows,
+				}
+			)
+		)
+
+	def payment(self, invoice: str, submit: bool = True):
+		entry = get_payment_entry("Sales Invoice", invoice)
+		entry.update({"reference_no": "1", "reference_date": nowdate()})
+		return self.saved(entry, submit)
+
+	def cancel(self, doc) -> None:
+		with by_hand():
+			doc.reload()
+			doc.cancel()

@@ -10,7 +10,6 @@ import pytest
 import frappe
 from frappe.utils import nowdate
 
-from erpnext.accounts.doctype.payment_entry.payment_entry import get_payment_entry
 from erpnext.accounts.doctype.sales_invoice.sales_invoice import make_sales_return as make_credit_note
 from erpnext.selling.doctype.sales_order.sales_order import make_delivery_note, make_sales_invoice
 from erpnext.stock.doctype.delivery_note.delivery_note import make_sales_return as make_return
@@ -20,7 +19,7 @@ from integration_hub.outbound import capture, subscriptions
 from integration_hub.outbound.registry import matching
 from integration_hub.tests import expect
 from integration_hub.tests import factories as f
-from integration_hub.tests.events import by_hand, new_request
+from integration_hub.tests.events import Desk, by_hand, new_request
 from integration_hub.tests.factories import order, placed, unique
 from integration_hub.tests.systems import all_scopes
 from integration_hub.tests.trade import written
@@ -196,67 +195,6 @@ def run(http, item: str, mode: str = "atomic", **parts) -> dict:
 
 
 # -- what people do in ERPNext --------------------------------------------------------------------------------------
-
-
-class Desk:
-	"""A person's documents, each saved in a request of its own."""
-
-	def __init__(self, masters, item: str):
-		self.masters, self.item = masters, item
-
-	def order(self, quantity: float = 4, submit: bool = True, **values):
-		row = {"item_code": self.item, "qty": quantity, "rate": 10, "warehouse": self.masters.warehouse}
-		doc = frappe.get_doc(
-			{
-				"doctype": "Sales Order",
-				"company": self.masters.company,
-				"customer": f.CUSTOMER,
-				"delivery_date": nowdate(),
-				"items": [row],
-				**values,
-			}
-		)
-		return self.saved(doc, submit)
-
-	def invoice(self, quantity: float, rate: float, **values):
-		row = {"item_code": self.item, "qty": quantity, "rate": rate, "warehouse": self.masters.warehouse}
-		head = {"company": self.masters.company, "customer": f.CUSTOMER, "items": [row], **values}
-		return self.saved(frappe.get_doc({"doctype": "Sales Invoice", **head}))
-
-	def saved(self, doc, submit: bool = True):
-		with by_hand():
-			doc.insert()
-			if submit:
-				doc.submit()
-		return doc
-
-	def journal(self, invoice, amount: float):
-		receivable = {"account": invoice.debit_to, "party_type": "Customer", "party": invoice.customer}
-		pays = {"reference_type": "Sales Invoice", "reference_name": invoice.name}
-		rows = [
-			{"account": self.masters.cash, "debit_in_account_currency": amount},
-			{**receivable, **pays, "credit_in_account_currency": amount},
-		]
-		return self.saved(
-			frappe.get_doc(
-				{
-					"doctype": "Journal Entry",
-					"company": self.masters.company,
-					"posting_date": nowdate(),
-					"accounts": rows,
-				}
-			)
-		)
-
-	def payment(self, invoice: str, submit: bool = True):
-		entry = get_payment_entry("Sales Invoice", invoice)
-		entry.update({"reference_no": "1", "reference_date": nowdate()})
-		return self.saved(entry, submit)
-
-	def cancel(self, doc) -> None:
-		with by_hand():
-			doc.reload()
-			doc.cancel()
 
 
 @pytest.fixture
