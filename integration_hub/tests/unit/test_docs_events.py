@@ -197,3 +197,36 @@ def test_each_example_is_the_shape_and_nothing_more(name):
 	assert (
 		shape.model_validate(example["data"]).model_dump(mode="json", exclude_unset=True) == example["data"]
 	)
+
+
+PAGES = [
+	*DOCS.glob("*.md"),
+	*(DOCS.parent / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")),
+]
+
+
+def without_code(page: Path) -> str:
+	return re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+	"""Return what can be linked to within a page, as GitHub makes it of headings."""
+	text = without_code(page)
+	headings = (
+		re.sub(r"\[(.*?)\]\(.*?\)|[`*]", r"\1", one) for one in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+	)
+	made = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+	return made | set(re.findall(r'<a id="(.+?)">', text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+	lost = []
+	for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
+		file, _, anchor = link.partition("#")
+		target = (page.parent / file).resolve() if file else page
+		if link.startswith("http"):
+			continue
+		if not target.exists() or (anchor and anchor not in anchors(target)):
+			lost.append(link)
+	assert lost == []
