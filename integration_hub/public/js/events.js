@@ -38,7 +38,7 @@
 
 		delivery_pill(status) {
 			const color = integration_hub.DELIVERY_COLORS[status] || "gray";
-			return `<span class="indicator-pill ${color}">${integration_hub.escape(integration_hub.delivery_state(status))}</span>`;
+			return `<span class="indicator-pill ${color}" style="white-space: nowrap">${integration_hub.escape(integration_hub.delivery_state(status))}</span>`;
 		},
 
 		// "It did not answer in time. (read timed out)" of "timeout: read timed out".
@@ -107,7 +107,11 @@
 
 		// Attempts as the log has them, oldest first; HTML.
 		attempts_timeline(attempts) {
-			return `<ol class="hub-steps">${attempts.map(attempt_item).join("")}</ol>`;
+			const items = attempts.map((attempt, at) => {
+				const again = at && cint(attempt.hub_attempt) <= cint(attempts[at - 1].hub_attempt);
+				return attempt_item(attempt, again);
+			});
+			return `<ol class="hub-steps">${items.join("")}</ol>`;
 		},
 
 		// Read the form again when what it shows has changed; `tick` runs each second.
@@ -137,17 +141,20 @@
 		return [escape(frappe.ellipsis(error_in_words(row.error), 160)), again].filter(Boolean).join("<br>");
 	}
 
-	function attempt_item({ creation, status, hub_http_status, hub_attempt, hub_duration_ms, error }) {
+	function attempt_item(attempt, again) {
+		const { creation, status, hub_http_status, hub_attempt, hub_duration_ms, error } = attempt;
 		const done = status === "Completed";
 		const { escape, error_in_words, seconds_in_words } = integration_hub;
 		const when = moment(frappe.datetime.convert_to_user_tz(creation, false));
 		const formats = `${frappe.datetime.get_user_date_fmt().toUpperCase()} ${frappe.datetime.get_user_time_fmt()}`;
 		const pill = done ? __("Delivered") : __("Failed");
 		const what = done ? __("It answered {0}.", [hub_http_status]) : error_in_words(error);
+		const number = __("Attempt {0}", [cint(hub_attempt)]);
+		const label = again ? __("Redelivered: {0}", [number]) : number;
 		const color = done ? "green" : "red";
 		return `<li class="hub-step" data-attempt="${cint(hub_attempt)}">
 			<span class="hub-step-mark ${color}" aria-hidden="true">${done ? "✓" : "✕"}</span>
-			<div class="hub-step-head"><b>${__("Attempt {0}", [cint(hub_attempt)])}</b>
+			<div class="hub-step-head"><b>${label}</b>
 				<span class="indicator-pill no-indicator-dot ${color}">${pill}</span></div>
 			<div class="${done ? "" : "hub-step-error"}">${escape(what)}</div>
 			<div class="hub-step-when">${when.format(formats)} (${when.fromNow()}) · ${__("took {0}", [seconds_in_words(cint(hub_duration_ms))])}</div></li>`;

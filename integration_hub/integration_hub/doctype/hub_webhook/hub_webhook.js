@@ -10,6 +10,8 @@ frappe.ui.form.on("Hub Webhook", {
 			previous_secret_valid_until: __("Previous secret signs until"),
 			window_started: __("Counting since"),
 		});
+		frm.get_docfield("last_error").formatter = (value) =>
+			integration_hub.escape(integration_hub.error_in_words(value));
 		Object.assign(frm.get_docfield("condition"), { min_lines: 2, max_lines: 20 });
 		frm.set_query("field_map", () => ({ filters: { direction: "Out" } }));
 		offer_events(frm);
