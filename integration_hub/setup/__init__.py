@@ -20,9 +20,16 @@ INDEXES = {
 		["system", "sequence"],
 		["system", "event", "sequence"],
 		["sequence", "occurred_at"],
+		["occurred_at"],
+		["system", "occurred_at"],
 		["reference_doctype", "reference_name"],
 	),
-	"Hub Event Delivery": (["webhook", "due_at"], ["webhook", "status"], ["webhook", "reference_name"]),
+	"Hub Event Delivery": (
+		["webhook", "due_at"],
+		["webhook", "status", "last_attempt_at"],
+		["webhook", "reference_name"],
+	),
+	"Hub Stock Level": (["modified"],),
 	# What changed since the last look: version 16 has no such index.
 	"Bin": (["modified"],),
 }
