@@ -72,7 +72,12 @@ def on_stock_changed(levels: list[dict]) -> None:
 	wanted = subscriptions.current()
 	found = []
 	for level in levels:
-		to = [one for one in wanted.to(STOCK) if one.company == level["company"]]
+		seen = frappe.get_doc({"doctype": "Bin", **level})
+		to = [
+			one
+			for one in wanted.to(STOCK)
+			if one.company == level["company"] and visibility.may_read(seen, one.user)
+		]
 		subject = Subject("Bin", level["name"])
 		data = documents.stock_data(level)
 		found += [_event(STOCK, subject, data, group, wanted) for group in _by_system(to).values()]
