@@ -188,6 +188,9 @@ def forget(system: str) -> None:
 		frappe.delete_doc("Hub Webhook", name, ignore_permissions=True, force=True)
 	for table in ("tabHub Event Delivery", "tabHub Event"):
 		frappe.db.sql(f"DELETE FROM `{table}` WHERE `system` = %s", (system,))
+	if not frappe.db.count("Hub Webhook"):
+		# The first to ask for stock again takes the levels of that day as told.
+		frappe.db.sql("DELETE FROM `tabHub Stock Level`")
 	frappe.db.commit()
 	new_request()
 
