@@ -23,14 +23,16 @@ def tell() -> None:
 		return
 	_mark(troubled)
 	sql.commit()
-	try:
-		_notify(troubled)
-		sql.commit()
-	except Exception:
-		# The webhooks say it themselves.
-		frappe.db.rollback()
-		frappe.log_error("Integration Hub: the managers could not be told")
-		sql.commit()
+	# Each for itself: a site without an outgoing e-mail account shows the notice in the Desk all the same.
+	for way in (_notify, _email):
+		try:
+			way(troubled)
+			sql.commit()
+		except Exception:
+			# The webhooks say it themselves.
+			frappe.db.rollback()
+			frappe.log_error("Integration Hub: the managers could not be told")
+			sql.commit()
 
 
 def _troubled() -> list[frappe._dict]:
@@ -76,28 +78,37 @@ def _mark(troubled: list[frappe._dict]) -> None:
 
 
 def _notify(troubled: list[frappe._dict]) -> None:
-	managers = get_users_with_role(MANAGER)
-	if not managers:
-		return
-	subject = (
-		_("Integration Hub: {0} needs you").format(troubled[0].title)
-		if len(troubled) == 1
-		else _("Integration Hub: {0} webhooks need you").format(len(troubled))
-	)
 	notice = {
 		"type": "Alert",
 		"document_type": DOCTYPE,
 		"document_name": troubled[0].name,
-		"subject": subject,
+		# It is shown as HTML.
+		"subject": escape_html(_subject(troubled)),
 		"email_content": "<br>".join(_line(one) for one in troubled),
 	}
-	make_notification_logs(frappe._dict(notice), managers)
-	if frappe.get_cached_doc("Hub Settings").alert_by_email:
+	make_notification_logs(frappe._dict(notice), _managers())
+
+
+def _email(troubled: list[frappe._dict]) -> None:
+	managers = _managers()
+	if managers and frappe.get_cached_doc("Hub Settings").alert_by_email:
 		frappe.sendmail(
-			recipients=[frappe.db.get_value("User", user, "email") for user in managers],
-			subject=subject,
+			recipients=managers,
+			subject=_subject(troubled),
 			message="".join(f"<p>{_line(one)}</p>" for one in troubled),
 		)
+
+
+def _managers() -> list[str]:
+	"""Return the addresses of the people who look after the hub."""
+	users = get_users_with_role(MANAGER)
+	return frappe.get_all("User", filters={"name": ("in", users), "email": ("is", "set")}, pluck="email")
+
+
+def _subject(troubled: list[frappe._dict]) -> str:
+	if len(troubled) == 1:
+		return _("Integration Hub: {0} needs you").format(troubled[0].title)
+	return _("Integration Hub: {0} webhooks need you").format(len(troubled))
 
 
 def _line(one: frappe._dict) -> str:
