@@ -139,7 +139,11 @@ def set_status(doc: Document) -> None:
 
 
 def settle_new_status(doc: Document) -> None:
-	"""Set, in memory, the status of a document that was inserted as a submitted one: ERPNext skips new documents."""
+	"""Set, in memory, the status of a document that has just been submitted, where it was inserted as a submitted one:
+	ERPNext skips new documents. What an invoice owes and its status ERPNext writes past the document."""
+	if doc.doctype == "Sales Invoice":
+		row = frappe.db.get_value(doc.doctype, doc.name, ["outstanding_amount", "status"])
+		doc.outstanding_amount, doc.status = row
 	if doc.docstatus != 1 or doc.get("status") != "Draft" or not hasattr(doc, "set_status"):
 		return
 	if hasattr(doc, "get_status"):
