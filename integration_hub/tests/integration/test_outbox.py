@@ -321,6 +321,7 @@ def test_money_that_is_no_customers(ear, desk, masters):
 def test_an_invoice_rounded_to_whole_units(ear, desk):
 	"""Of 40.40, rounded to 40, a payment that is cancelled leaves all unpaid."""
 	with written("Currency", "USD", "smallest_currency_fraction_value", 1):
+		frappe.db.value_cache.clear()
 		invoice = desk.invoice(4, 10.1, disable_rounded_total=0)
 		assert (invoice.grand_total, invoice.rounded_total) == (40.4, 40)
 		assert ear.heard() == ["invoice.submitted"]
@@ -328,6 +329,7 @@ def test_an_invoice_rounded_to_whole_units(ear, desk):
 		assert ear.heard() == ["payment.received", "invoice.paid"]
 		desk.cancel(payment)
 		assert ear.heard() == ["payment.cancelled", "invoice.unpaid"]
+	frappe.db.value_cache.clear()
 
 
 # -- nothing that was rolled back ----------------------------------------------------------------------------------
