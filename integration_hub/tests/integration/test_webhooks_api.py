@@ -302,8 +302,8 @@ def test_an_event_needs_its_scope(without, events, pointer, systems):
 def test_generic_events_need_their_scope(systems):
 	system = systems.like(scopes=all_scopes("documents:read"))
 	answer = system.http.post("webhooks.create", {**BODY, **documents()})
-	expect.problem(answer, 422, "validation_failed", ["/documents/0"])
-	assert faults(answer) == [("/documents/0", "scope_missing")]
+	expect.problem(answer, 422, "validation_failed", ["/documents/0/event"])
+	assert faults(answer) == [("/documents/0/event", "scope_missing")]
 
 
 REFUSED = [
