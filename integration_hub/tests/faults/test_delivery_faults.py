@@ -9,10 +9,13 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager
 
 import pytest
+from rq.job import JobStatus
 
 import frappe
+from frappe.utils.background_jobs import get_job_status
 
 from integration_hub import tasks
+from integration_hub.constants.deliveries import JOB
 from integration_hub.core.http import Client, Reply
 from integration_hub.outbound import delivery, endpoints, outbox
 from integration_hub.tests import factories as f
@@ -41,6 +44,16 @@ def _no_sweep(site):
 	"""The tests say when the sweep comes."""
 	with site.configured(pause_scheduler=1):
 		yield
+
+
+@pytest.fixture(autouse=True)
+def _alone(_fresh):
+	"""No worker is at it that an earlier test has rung."""
+	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
+	hub_site.wait_for(
+		"the end of every worker's delivering",
+		lambda: not any(get_job_status(f"{JOB}.{slot}") in at_it for slot in range(2)),
+	)
 
 
 @pytest.fixture(scope="session")

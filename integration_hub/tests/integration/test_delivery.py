@@ -10,9 +10,12 @@ from email.utils import format_datetime
 import pytest
 import standardwebhooks
 import svix
+from rq.job import JobStatus
 
 import frappe
+from frappe.utils.background_jobs import get_job_status
 
+from integration_hub.constants.deliveries import JOB
 from integration_hub.core import addresses
 from integration_hub.core.http import Client
 from integration_hub.outbound.delivery import Loop
@@ -35,6 +38,16 @@ def _no_sweep(site):
 	"""The tests say when it is delivered."""
 	with site.configured(pause_scheduler=1):
 		yield
+
+
+@pytest.fixture(autouse=True)
+def _alone(_fresh):
+	"""No worker is at it that an earlier test has rung."""
+	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
+	hub_site.wait_for(
+		"the end of every worker's delivering",
+		lambda: not any(get_job_status(f"{JOB}.{slot}") in at_it for slot in range(2)),
+	)
 
 
 @pytest.fixture
@@ -254,8 +267,8 @@ def test_paused_and_resumed(ear, receiver):
 def test_of_a_disabled_system_nothing_is_sent_until_it_is_enabled(listen, system, receiver):
 	mine = system()
 	ear = listen.push(receiver, "order.*", system=mine)
-	put(ear, 2)
 	mine.change(enabled=0)
+	put(ear, 2)
 	assert deliver() == 0
 	assert statuses(ear) == {"Held": 2}
 	assert receiver.count == 0
