@@ -10,6 +10,7 @@ from integration_hub.constants import deliveries as D
 from integration_hub.constants.roles import MANAGER
 from integration_hub.core import sql
 from integration_hub.outbound.endpoints import ACTIVE, DOCTYPE
+from integration_hub.outbound.registry import TEST
 
 PAUSE_MINUTES = 60
 
@@ -38,14 +39,13 @@ def tell() -> None:
 def _troubled() -> list[frappe._dict]:
 	"""Return webhooks people have not been told of: stopped ones, and those with newly exhausted deliveries."""
 	return sql.run(
-		"""SELECT webhook.name, webhook.title, webhook.status, webhook.paused_because, webhook.last_error,
+		"""SELECT webhook.name, webhook.title, webhook.status, webhook.paused_because, webhook.last_error, webhook.alerted_at,
 			(SELECT count(*) FROM `tabHub Event Delivery` delivery WHERE delivery.webhook = webhook.name
-				AND delivery.status = %s AND delivery.last_attempt_at > coalesce(webhook.alerted_at, '1970-01-01')) AS exhausted
+				AND delivery.status = %s AND delivery.event_type <> %s AND delivery.last_attempt_at > coalesce(webhook.alerted_at, '1970-01-01')) AS exhausted
 		FROM `tabHub Webhook` webhook
-		HAVING exhausted > 0 OR (status <> %s AND (SELECT told.alerted_at FROM `tabHub Webhook` told
-			WHERE told.name = webhook.name) IS NULL)
+		HAVING exhausted > 0 OR (status <> %s AND alerted_at IS NULL)
 		ORDER BY webhook.title""",
-		(D.EXHAUSTED, ACTIVE),
+		(D.EXHAUSTED, TEST, ACTIVE),
 		as_dict=True,
 	)
 
