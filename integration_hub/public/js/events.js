@@ -52,10 +52,6 @@
 			return ms < 1_000 ? __("{0} ms", [ms]) : __("{0} seconds", [format_number(ms / 1_000, null, 1)]);
 		},
 
-		webhook_title(name) {
-			return integration_hub.escape(frappe.utils.get_link_title("Hub Webhook", name) || name);
-		},
-
 		// In a list: names of the hub's own records say nothing.
 		document_in_list(name, df, doc) {
 			const doctype = doc.reference_doctype;
@@ -74,23 +70,21 @@
 
 		// {event: [its deliveries]}, of those the person may read.
 		async deliveries_of(events) {
-			const rows = frappe.model.can_read("Hub Event Delivery")
-				? await frappe.db.get_list("Hub Event Delivery", {
-						filters: { event: ["in", events] },
-						fields: [
-							"name",
-							"event",
-							"webhook",
-							"webhook.title as webhook_title",
-							"status",
-						].concat(["attempt_no", "delivered_at", "due_at", "http_status", "error"]),
-						order_by: "creation asc",
-						limit: 500,
-					})
-				: [];
-			return Object.fromEntries(
-				events.map((name) => [name, rows.filter(({ event }) => event === name)])
-			);
+			if (!frappe.model.can_read("Hub Event Delivery")) return group(events, []);
+			const rows = await frappe.db.get_list("Hub Event Delivery", {
+				filters: { event: ["in", events] },
+				fields: ["name", "event", "webhook", "status", "delivered_at", "due_at", "error"],
+				order_by: "creation asc",
+				limit: 500,
+			});
+			const webhooks = await frappe.db.get_list("Hub Webhook", {
+				filters: { name: ["in", rows.map(({ webhook }) => webhook).concat("")] },
+				fields: ["name", "title"],
+				limit: 500,
+			});
+			const titles = Object.fromEntries(webhooks.map(({ name, title }) => [name, title]));
+			rows.forEach((row) => (row.webhook_title = titles[row.webhook]));
+			return group(events, rows);
 		},
 
 		// The deliveries of an event, one a line; HTML.
@@ -133,6 +127,10 @@
 			}, 1_000);
 		},
 	});
+
+	function group(events, rows) {
+		return Object.fromEntries(events.map((name) => [name, rows.filter(({ event }) => event === name)]));
+	}
 
 	function how_it_went(row) {
 		const { escape, error_in_words, time_in_words } = integration_hub;

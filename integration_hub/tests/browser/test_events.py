@@ -70,7 +70,7 @@ def fill_webhook(desk, system: str, url: str, event: str) -> None:
 	desk.form.locator("[data-fieldname=title] input").first.fill("Shop & Co")
 	desk.set(system=system)
 	fill_url(desk, url)
-	cell = desk.form.locator(".grid-body [data-fieldname=event]").first
+	cell = desk.form.locator(".grid-body [data-fieldname=event]:visible").first
 	cell.click()
 	cell.locator("input").press_sequentially(event)
 	offered = desk.page.locator("[role=listbox] li:visible", has_text="An order was placed")
