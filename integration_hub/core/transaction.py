@@ -5,6 +5,7 @@ Opens, commits and rolls back transactions, as only the door may. The protocol i
 
 import uuid
 from collections.abc import Callable
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
@@ -98,6 +99,21 @@ def _open() -> None:
 	else:
 		sql.run("SET SESSION innodb_lock_wait_timeout = %s", LOCK_WAIT_SECONDS)
 	frappe.db.rollback()
+
+
+@contextmanager
+def read_committed():
+	"""Let transactions that begin inside lock rows alone.
+
+	Otherwise a statement over many names, which the database may work off by a scan, locks the gaps between the rows as well,
+	and documents that are just writing their events meet a deadlock.
+	"""
+	if _read_committed_works():
+		sql.run("SET SESSION tx_isolation = 'READ-COMMITTED'")
+	try:
+		yield
+	finally:
+		_restore_session()
 
 
 @lru_cache(maxsize=1)

@@ -283,7 +283,7 @@ def release(webhook: str) -> int:
 	released = 0
 	for start in range(0, len(held), BATCH):
 		released += sql.changes(
-			"""UPDATE `tabHub Event Delivery` SET status = IF(attempt_no > 0, %s, %s), due_at = UTC_TIMESTAMP(6)
+			"""UPDATE `tabHub Event Delivery` FORCE INDEX (PRIMARY) SET status = IF(attempt_no > 0, %s, %s), due_at = UTC_TIMESTAMP(6)
 			WHERE name IN %s AND status = %s""",
 			(D.SCHEDULED, D.PENDING, held[start : start + BATCH], D.HELD),
 		)
@@ -297,7 +297,7 @@ def redeliver(names: list[str], by: str) -> int:
 	due = 0
 	for start in range(0, len(names), BATCH):
 		due += sql.changes(
-			"""UPDATE `tabHub Event Delivery` SET status = %s, attempt_no = 0, due_at = UTC_TIMESTAMP(6), lease = NULL,
+			"""UPDATE `tabHub Event Delivery` FORCE INDEX (PRIMARY) SET status = %s, attempt_no = 0, due_at = UTC_TIMESTAMP(6), lease = NULL,
 				redelivered_by = %s, modified = %s
 			WHERE name IN %s AND status <> %s""",
 			(D.PENDING, by, now(), names[start : start + BATCH], D.SENDING),
@@ -317,29 +317,59 @@ def shape_again(name: str, body: str | None, fault: str | None) -> bool:
 
 def forget_webhook(webhook: str) -> None:
 	"""Remove the deliveries of a webhook that is being deleted; its events stay."""
-	sql.run("DELETE FROM `tabHub Event Delivery` WHERE webhook = %s", (webhook,))
+	_remove(
+		DELIVERY,
+		sql.run("SELECT name FROM `tabHub Event Delivery` WHERE webhook = %s", (webhook,), pluck=True),
+	)
 
 
-def remove_events(before, limit: int = 1_000) -> int:
-	"""Remove events older than a moment (UTC) none of whose deliveries is open, with their deliveries; the caller commits."""
-	names = sql.run(
-		# A count, for MariaDB answers NOT EXISTS from a list of all events that have open deliveries, made anew each time.
-		"""SELECT name FROM `tabHub Event` event WHERE occurred_at < %s AND (
-			SELECT count(*) FROM `tabHub Event Delivery` delivery
-			WHERE delivery.event = event.name AND delivery.status IN %s) = 0
+def old_events(before: datetime, limit: int = BATCH) -> list[str]:
+	"""Return events older than a moment (UTC) none of whose deliveries is open, the oldest first; no locks."""
+	return sql.run(
+		"""SELECT name FROM `tabHub Event` event WHERE occurred_at < %s AND NOT EXISTS (
+			SELECT 1 FROM `tabHub Event Delivery` delivery JOIN `tabHub Webhook` webhook ON webhook.name = delivery.webhook
+			WHERE delivery.event = event.name AND delivery.status IN %s)
 		ORDER BY occurred_at LIMIT %s""",
 		(before, D.OPEN, limit),
 		pluck=True,
 	)
-	if names:
-		sql.run("DELETE FROM `tabHub Event Delivery` WHERE event IN %s AND status NOT IN %s", (names, D.OPEN))
-		# Asked again: somebody may just be replaying one.
+
+
+def remove_events(names: list[str]) -> int:
+	"""Remove events and their deliveries, but for those that have an open one after all; return how many.
+
+	To be called on a fresh transaction: first the locks, then the look.
+	"""
+	free = sql.run(
+		"SELECT name FROM `tabHub Event` WHERE name IN %s FOR UPDATE SKIP LOCKED", (names,), pluck=True
+	)
+	deliveries = sql.run(
+		"SELECT name, event FROM `tabHub Event Delivery` WHERE event IN %s", (free or [""],), as_dict=True
+	)
+	done = _done([row.name for row in deliveries])
+	kept = {row.event for row in deliveries if row.name not in done}
+	gone = [name for name in free if name not in kept]
+	_remove(DELIVERY, [row.name for row in deliveries if row.event not in kept])
+	_remove(EVENT, gone)
+	return len(gone)
+
+
+def _done(names: list[str]) -> set[str]:
+	"""Lock deliveries and return those that are neither open nor in use; of a webhook that is gone, none is open."""
+	return set(
 		sql.run(
-			"""DELETE FROM `tabHub Event` WHERE name IN %s
-			AND name NOT IN (SELECT event FROM `tabHub Event Delivery` WHERE event IN %s)""",
-			(names, names),
+			"""SELECT name FROM `tabHub Event Delivery` WHERE name IN %s
+			AND (status NOT IN %s OR webhook NOT IN (SELECT name FROM `tabHub Webhook`)) FOR UPDATE SKIP LOCKED""",
+			(names or [""], D.OPEN),
+			pluck=True,
 		)
-	return len(names)
+	)
+
+
+def _remove(doctype: str, names: list[str]) -> None:
+	# One by one: a list may be worked off by a scan, which locks what others are inserting.
+	for name in names:
+		sql.run(f"DELETE FROM `tab{doctype}` WHERE name = %s", (name,))
 
 
 def counts(webhook: str) -> dict[str, int]:

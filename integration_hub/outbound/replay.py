@@ -83,7 +83,7 @@ def _add_missing(events: list[str], webhooks: list[Subscription], known: set[tup
 		return 0
 	rows = sql.run(
 		"""SELECT name, event, system, payload, reference_doctype, reference_name, occurred_at FROM `tabHub Event`
-		WHERE name IN %s ORDER BY occurred_at""",
+		FORCE INDEX (PRIMARY) WHERE name IN %s ORDER BY occurred_at LOCK IN SHARE MODE""",
 		(missing,),
 		as_dict=True,
 	)

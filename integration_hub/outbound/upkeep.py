@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import frappe
 
 from integration_hub import compat
-from integration_hub.core import sql
+from integration_hub.core import sql, transaction
 from integration_hub.core.errors import as_hub_error
 from integration_hub.outbound import alerts, endpoints, outbox, stock, stream, subscriptions
 from integration_hub.outbound.delivery import JOB_SECONDS, Loop
@@ -36,17 +36,24 @@ def _release_forgotten() -> None:
 
 def deliver() -> None:
 	"""Deliver what is due, within the time a job of Frappe's queue has; tell of changed stock first."""
-	stock.look()
-	stream.number()
-	with Loop() as loop:
+	with transaction.read_committed(), Loop() as loop:
+		stock.look()
+		stream.number()
 		loop.run(seconds=JOB_SECONDS)
 
 
 def purge(days: int) -> None:
 	"""Remove events older than `days` that have nothing left to deliver, in batches, each committed."""
 	before = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(days=days)
-	while outbox.remove_events(before):
+	with transaction.read_committed():
 		sql.commit()
+		while names := outbox.old_events(before):
+			sql.commit()
+			removed = outbox.remove_events(names)
+			sql.commit()
+			if not removed:
+				# Somebody has them locked; they go another day.
+				break
 
 
 def deliver_forever() -> None:
@@ -61,9 +68,10 @@ def deliver_forever() -> None:
 	with loop:
 		while not loop.stopped:
 			try:
-				stream.number()
-				stock.look()
-				loop.run(seconds=TURN_SECONDS, wait=True)
+				with transaction.read_committed():
+					stream.number()
+					stock.look()
+					loop.run(seconds=TURN_SECONDS, wait=True)
 			except Exception as e:
 				_recover(e)
 
