@@ -19,7 +19,8 @@ def ring(method: str, slots: int = 1) -> None:
 	"""Ask a worker to run `method`, unless one that has not begun yet is going to.
 
 	Args:
-		slots: how many workers may be at it at the same time; one that has begun may just be ending, so another is asked.
+		slots: how many workers may be at it at the same time. One that has begun may just be ending and not look again,
+			so another is asked, beyond the last slot too: it finds nothing and ends, or what would have waited.
 	"""
 	request = getattr(frappe.local, "request", None)
 	if request is not None and hasattr(request, "after_response"):
@@ -34,7 +35,7 @@ def _ring(method: str, slots: int) -> None:
 		return
 	try:
 		_check_redis()
-		for slot in range(slots):
+		for slot in range(slots + 1):
 			job_id = f"{method}.{slot}"
 			status = get_job_status(job_id)
 			if status == JobStatus.QUEUED:

@@ -132,4 +132,4 @@ def _drain_one(name: str) -> bool:
 
 def ring() -> None:
 	"""Ask a worker to drain."""
-	doorbell.ring(DRAIN_JOB, slots=2)
+	doorbell.ring(DRAIN_JOB)

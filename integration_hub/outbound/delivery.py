@@ -211,12 +211,13 @@ def _in_database(work: Callable[[], T]) -> T:
 
 
 def record(webhook: str, url: str, results: list[tuple[Claimed, Reply]]) -> None:
-	"""Write how attempts of one endpoint ended; the caller commits."""
-	rows, failures, error, gone = [], 0, None, False
+	"""Write how attempts of one endpoint ended; the caller commits.
+
+	One that ended after its lease counts for nothing, but that an endpoint is gone is true whoever hears it.
+	"""
+	rows = []
 	for claimed, reply in results:
 		outcome = outcome_of(claimed, reply)
-		if not outcome.delivered:
-			failures, error, gone = failures + 1, outcome.error, gone or reply.status == GONE
 		if reply.status == GONE:
 			stands = outbox.put_back(claimed, held=True)
 		else:
@@ -224,7 +225,9 @@ def record(webhook: str, url: str, results: list[tuple[Claimed, Reply]]) -> None
 		if stands:
 			rows.append(_log_row(claimed, outcome, url))
 	request_log.write_out(rows)
-	endpoints.note(webhook, Ended(len(results), failures, error, gone))
+	failed = [row["error"] for row in rows if row["error"]]
+	gone = any(reply.status == GONE for _claimed, reply in results)
+	endpoints.note(webhook, Ended(len(rows), len(failed), failed[-1] if failed else None, gone))
 
 
 def outcome_of(claimed: Claimed, reply: Reply) -> Outcome:

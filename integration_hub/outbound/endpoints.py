@@ -21,6 +21,8 @@ PATIENCE = timedelta(days=5)
 OVERLAP_HOURS = 24
 MAX_OVERLAP_HOURS = 24 * 30
 PROBE_SECONDS = 30
+# Calls at the same time to an endpoint all of whose calls failed of late: those that hang must not take every thread.
+FAILING_CONCURRENCY = 2
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,12 @@ def all_push() -> list[Endpoint]:
 	"""Return every endpoint something may be sent to; those of a disabled system count as paused."""
 	rows = sql.run(
 		"""SELECT webhook.name, webhook.title, IF(system.enabled = 1, webhook.status, %s) AS status, webhook.url, webhook.format,
-			webhook.ordered, greatest(1, least(32, webhook.concurrency)) AS concurrency, webhook.open_until,
+			webhook.ordered, greatest(1, least(webhook.concurrency, IF(webhook.failing_since IS NULL, 32, %s))) AS concurrency,
+			webhook.open_until,
 			coalesce(webhook.open_until > UTC_TIMESTAMP(6), 0) AS open_now, webhook.secret_rotated_at
 		FROM `tabHub Webhook` webhook JOIN `tabHub Connected System` system ON system.name = webhook.system
 		WHERE webhook.mode = 'Push' ORDER BY webhook.name""",
-		(PAUSED,),
+		(PAUSED, FAILING_CONCURRENCY),
 		as_dict=True,
 	)
 	return [Endpoint(**row) for row in rows]
@@ -95,6 +98,12 @@ def note(name: str, ended: Ended) -> bool:
 	if not row:
 		return False
 	row = row[0]
+	if ended.gone and row.status == ACTIVE:
+		_set(name, {"last_failure_at": row.at, "last_error": ended.error})
+		stop(name, DISABLED, _("It answered 410: it is gone for good."))
+		return True
+	if not ended.calls:
+		return False
 	after = breaker.after_calls(
 		Breaker(**{key: row[key] for key in _BREAKER}), row.at, ended.calls, ended.failures
 	)
@@ -106,14 +115,9 @@ def note(name: str, ended: Ended) -> bool:
 	if not failed_only:
 		values["last_success_at"] = row.at
 	_set(name, values)
-	if row.status != ACTIVE:
+	if row.status != ACTIVE or not failing_since or row.at - failing_since <= PATIENCE:
 		return False
-	if ended.gone:
-		stop(name, DISABLED, _("It answered 410: it is gone for good."))
-	elif failing_since and row.at - failing_since > PATIENCE:
-		stop(name, PAUSED, _("Every call failed for five days. The last time: {0}").format(ended.error))
-	else:
-		return False
+	stop(name, PAUSED, _("Every call failed for five days. The last time: {0}").format(ended.error))
 	return True
 
 

@@ -156,9 +156,9 @@ def due(webhook: str, limit: int, ordered: bool) -> list[str]:
 	"""
 	# The index is named, for of a long backlog MariaDB would else read what is delivered first: its due_at is NULL.
 	return sql.run(
-		f"""SELECT name FROM `tabHub Event Delivery` delivery FORCE INDEX (webhook_due_at_index)
+		f"""SELECT name FROM `tabHub Event Delivery` delivery FORCE INDEX (webhook_due_at_occurred_at_index)
 		WHERE webhook = %s AND due_at <= UTC_TIMESTAMP(6) {_FIRST_OF_DOCUMENT if ordered else ""}
-		ORDER BY due_at LIMIT %s""",
+		ORDER BY due_at, occurred_at LIMIT %s""",
 		(webhook, *(D.OPEN if ordered else ()), limit),
 		pluck=True,
 	)
@@ -312,6 +312,14 @@ def shape_again(name: str, body: str | None, fault: str | None) -> bool:
 	return _changed(
 		"UPDATE `tabHub Event Delivery` SET body = %s, error = %s, modified = %s WHERE name = %s AND status = %s",
 		(body, fault, now(), name, D.HELD),
+	)
+
+
+def give_up(name: str, because: str) -> bool:
+	"""End a held delivery that will not be made; it can be replayed."""
+	return _changed(
+		"UPDATE `tabHub Event Delivery` SET status = %s, error = %s, modified = %s WHERE name = %s AND status = %s",
+		(D.EXHAUSTED, because, now(), name, D.HELD),
 	)
 
 

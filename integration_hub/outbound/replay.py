@@ -15,7 +15,7 @@ from integration_hub.outbound import outbox, subscriptions
 from integration_hub.outbound.envelope import Envelope, Subject
 from integration_hub.outbound.outbox import NewDelivery, NewEvent
 from integration_hub.outbound.shaping import shape
-from integration_hub.outbound.subscriptions import Subscription
+from integration_hub.outbound.subscriptions import Subscription, Wanted
 from integration_hub.schemas.events import EventsReplay
 
 MAX_EVENTS = 10_000
@@ -60,7 +60,7 @@ def redeliver(names: list[str], by: str) -> int:
 	for name, row in held.items():
 		new = _delivery(row, webhooks[row.webhook]) if row.webhook in webhooks else None
 		if new is None:
-			outbox.shape_again(name, None, _("The webhook does not want this event any more."))
+			outbox.give_up(name, _("The webhook does not want this event any more."))
 		elif outbox.shape_again(name, new.body, new.fault) and not new.fault:
 			ready.append(name)
 	return outbox.redeliver(ready, by)
@@ -104,16 +104,36 @@ def _deliveries(row, webhooks: list[Subscription], known: set[tuple[str, str]]) 
 
 def _delivery(row, webhook: Subscription) -> NewDelivery | None:
 	"""Return what a webhook is sent of an event it was not sent before; None: it does not want it."""
-	chosen = any(
-		row.event in wanted.events and row.reference_doctype == wanted.doctype for wanted in webhook.documents
+	chosen = next(
+		(
+			wanted
+			for wanted in webhook.documents
+			if row.event in wanted.events and row.reference_doctype == wanted.doctype
+		),
+		None,
 	)
 	if row.event not in webhook.events and not chosen:
 		return None
 	payload = json.loads(row.payload)
-	subject = Subject(row.reference_doctype, row.reference_name, _external_id(payload["data"]))
+	data = _only(chosen, payload["data"])
+	subject = Subject(row.reference_doctype, row.reference_name, _external_id(data))
 	envelope = Envelope(row.name, row.event, payload["timestamp"], frappe.utils.get_url(), subject)
-	shaped = shape(webhook, envelope, payload["data"])
-	return NewDelivery(webhook.webhook, shaped.body, shaped.fault) if shaped else None
+	shaped = shape(webhook, envelope, data)
+	if shaped is None:
+		return None
+	body = shaped.body
+	if body is None and not shaped.fault and data != payload["data"]:
+		body = envelope.render(data)
+	return NewDelivery(webhook.webhook, body, shaped.fault)
+
+
+def _only(chosen: Wanted | None, data: dict) -> dict:
+	"""Return the data of a `document.*` event with the fields this webhook chose, of those another one was sent."""
+	if not chosen or chosen.fields is None or "document" not in data:
+		return data
+	document = data["document"]
+	fields = {field: document["fields"][field] for field in chosen.fields if field in document["fields"]}
+	return {**data, "document": {**document, "fields": fields}}
 
 
 def _external_id(data: dict) -> str | None:

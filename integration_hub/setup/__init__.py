@@ -25,7 +25,7 @@ INDEXES = {
 		["reference_doctype", "reference_name"],
 	),
 	"Hub Event Delivery": (
-		["webhook", "due_at"],
+		["webhook", "due_at", "occurred_at"],
 		["webhook", "status", "last_attempt_at"],
 		["webhook", "reference_name"],
 	),

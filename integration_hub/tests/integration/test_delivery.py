@@ -46,7 +46,7 @@ def _alone(_fresh):
 	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
 	hub_site.wait_for(
 		"the end of every worker's delivering",
-		lambda: not any(get_job_status(f"{JOB}.{slot}") in at_it for slot in range(2)),
+		lambda: not any(get_job_status(f"{JOB}.{slot}") in at_it for slot in range(3)),
 	)
 
 
