@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import frappe
 from frappe import _
 
+from integration_hub import compat
 from integration_hub.core import sql
 from integration_hub.core.payload import digest
 from integration_hub.exceptions import ReferenceBusy
@@ -14,6 +15,9 @@ DOCTYPE = "Hub External Reference"
 RESERVED = "Reserved"
 LIVE = "Live"
 TOMBSTONE = "Tombstone"
+
+# Where the ids that were read in this transaction are kept; whoever writes here forgets them.
+_IDS = "hub_external_ids"
 
 
 class AlreadyBound(Exception):
@@ -96,13 +100,22 @@ def generation(system: str, object_type: str, external_id: str, fingerprint: str
 
 
 def external_ids(system: str, doctype: str, name: str) -> list[str]:
-	"""Return the external ids a system knows a document by, oldest first."""
-	return sql.run(
-		"""SELECT external_id FROM `tabHub External Reference`
-		WHERE `system` = %s AND document_type = %s AND document_name = %s AND state = %s ORDER BY creation""",
-		(system, doctype, name, LIVE),
-		pluck=True,
-	)
+	"""Return the external ids a system knows a document by, oldest first; read once a transaction."""
+	kept = frappe.local.cache.setdefault(_IDS, {})
+	key = (system, doctype, name)
+	if key not in kept:
+		kept[key] = sql.run(
+			"""SELECT external_id FROM `tabHub External Reference`
+			WHERE document_type = %s AND document_name = %s AND system = %s AND state = %s ORDER BY creation""",
+			(doctype, name, system, LIVE),
+			pluck=True,
+		)
+		compat.after_commit_once(_forget_ids)
+	return kept[key]
+
+
+def _forget_ids() -> None:
+	frappe.local.cache.pop(_IDS, None)
 
 
 def made_by(request: str, doctype: str) -> list[str]:
@@ -131,6 +144,7 @@ def reserve(
 		AlreadyBound: it is taken.
 		ReferenceBusy: somebody is taking it at this moment.
 	"""
+	_forget_ids()
 	name = frappe.generate_hash(length=16)
 	user = frappe.session.user
 	now = frappe.utils.now()
@@ -193,6 +207,7 @@ def reserve_again(
 
 def bind(reference: str, doctype: str, name: str) -> None:
 	"""Bind a reserved Reference to its document."""
+	_forget_ids()
 	sql.run(
 		"""UPDATE `tabHub External Reference` SET document_type = %s, document_name = %s, state = %s WHERE name = %s""",
 		(doctype, name, LIVE, reference),
@@ -201,6 +216,7 @@ def bind(reference: str, doctype: str, name: str) -> None:
 
 def take_over_tombstone(reference: Reference, *, request: str | None, fingerprint: str | None) -> bool:
 	"""Reserve the id of a cancelled or deleted document again; False when another call was faster."""
+	_forget_ids()
 	changed = sql.changes(
 		"""UPDATE `tabHub External Reference`
 		SET state = %s, document_name = NULL, request = %s, fingerprint = %s, generation = generation + 1 WHERE name = %s AND state = %s""",
@@ -222,6 +238,7 @@ def add(
 
 def follow_rename(doc, method: str, old: str, new: str, merge: bool = False) -> None:
 	"""Doc event `after_rename`: References follow a renamed or merged document."""
+	_forget_ids()
 	sql.run(
 		"""UPDATE `tabHub External Reference` SET document_name = %s WHERE document_type = %s AND document_name = %s""",
 		(new, doc.doctype, old),
@@ -233,6 +250,7 @@ def tombstone(doc, method: str | None = None) -> None:
 
 	A deleted document's name is let go: ERPNext gives the last number of a series to the next document.
 	"""
+	_forget_ids()
 	name = None if method == "after_delete" else doc.name
 	sql.run(
 		"""UPDATE `tabHub External Reference` SET state = %s, document_name = %s
@@ -243,6 +261,7 @@ def tombstone(doc, method: str | None = None) -> None:
 
 def follow_amendment(doc, method: str | None = None) -> None:
 	"""Doc event `after_insert`: the ids of a cancelled document move to its amendment."""
+	_forget_ids()
 	if doc.get("amended_from"):
 		sql.run(
 			"""UPDATE `tabHub External Reference` SET document_name = %s, state = %s

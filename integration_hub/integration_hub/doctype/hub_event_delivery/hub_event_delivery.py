@@ -41,7 +41,10 @@ class HubEventDelivery(Document):
 @frappe.whitelist(methods=["POST"])
 def redeliver_many(names: str | list) -> dict:
 	"""Send several deliveries again; return how many, and how many are being sent at this moment."""
-	names = frappe.parse_json(names)[:MAX_BULK]
+	names = frappe.parse_json(names)
+	if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+		frappe.throw(_("Send a list of names."))
+	names = names[:MAX_BULK]
 	frappe.has_permission("Hub Event Delivery", "write", throw=True)
 	due = replay.redeliver(names, frappe.session.user)
 	return {"due": due, "skipped": len(names) - due}
