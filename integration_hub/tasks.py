@@ -3,11 +3,15 @@
 from integration_hub.core import queue, retention
 from integration_hub.outbound import upkeep
 
+# Of each half; Frappe ends such a job after 300, and what is under way needs a moment.
+SWEEP_SECONDS = 110
+
 
 def sweep() -> None:
 	"""Every minute: work off what the doorbell missed and what dead workers left behind."""
-	queue.drain()
 	upkeep.sweep()
+	queue.drain(seconds=SWEEP_SECONDS)
+	upkeep.deliver(seconds=SWEEP_SECONDS)
 
 
 def drain() -> None:

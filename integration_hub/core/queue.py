@@ -126,6 +126,7 @@ def _drain_one(name: str) -> bool:
 			duration_ms=0,
 			retry_in=None,
 		)
+		works.announce_failure(name, frappe.db.get_value("Hub Request", name, "system"), queued=True)
 		sql.commit()
 	return True
 

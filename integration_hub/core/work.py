@@ -163,7 +163,7 @@ def _finish(work: Work, claim: Claim, perform) -> Answer:
 			duration_ms=work.duration_ms,
 		)
 		if finished:
-			_announce(work, claim, succeeded=True)
+			_announce(claim.name, work.caller.name, True, work.queued)
 		return finished
 
 	def stands(answer: Answer) -> bool:
@@ -325,16 +325,28 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 			steps.record_failure(claim.name, work.steps, work.step, error)
 		_log(work, error.http_status, claim.attempt_no, error=error)
 		if retry_in is None:
-			_announce(work, claim, succeeded=False)
+			announce_failure(claim.name, work.caller.name, work.queued)
 	sql.commit()
 	if isinstance(error, WorkSplit):
 		alert(work, error)
 
 
-def _announce(work: Work, claim: Claim, *, succeeded: bool) -> None:
-	"""Tell those who listen (hook `hub_request_changed`) within the transaction that ends the request."""
+def announce_failure(request: str, system: str, queued: bool) -> None:
+	"""Tell those who listen that a request has failed for good; one that cannot be told must not undo the record."""
+	try:
+		_announce(request, system, False, queued)
+	except Exception:
+		frappe.log_error(
+			"Integration Hub: a failed request could not be announced",
+			reference_doctype=idempotency.DOCTYPE,
+			reference_name=request,
+		)
+
+
+def _announce(request: str, system: str, succeeded: bool, queued: bool) -> None:
+	"""Call the hook `hub_request_changed`, within the transaction that ends the request."""
 	for path in frappe.get_hooks("hub_request_changed"):
-		frappe.get_attr(path)(claim.name, work.caller.name, succeeded, work.queued)
+		frappe.get_attr(path)(request, system, succeeded, queued)
 
 
 def alert(work: Work, error: HubError) -> None:

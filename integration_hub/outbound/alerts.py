@@ -1,14 +1,17 @@
 """Tells the Integration Hub Managers what needs them: stopped endpoints and exhausted deliveries, together, once an hour."""
 
+from datetime import datetime, timedelta, timezone
+
 import frappe
 from frappe import _
 from frappe.desk.doctype.notification_log.notification_log import make_notification_logs
-from frappe.utils import escape_html, get_url_to_form
+from frappe.utils import escape_html, get_datetime, get_url_to_form
 from frappe.utils.user import get_users_with_role
 
 from integration_hub.constants import deliveries as D
 from integration_hub.constants.roles import MANAGER
 from integration_hub.core import sql
+from integration_hub.outbound import turns
 from integration_hub.outbound.endpoints import ACTIVE, DOCTYPE
 from integration_hub.outbound.registry import TEST
 
@@ -39,11 +42,11 @@ def tell() -> None:
 def _troubled() -> list[frappe._dict]:
 	"""Return webhooks people have not been told of: stopped ones, and those with newly exhausted deliveries."""
 	return sql.run(
-		"""SELECT webhook.name, webhook.title, webhook.status, webhook.paused_because, webhook.last_error, webhook.alerted_at,
+		"""SELECT webhook.name, webhook.title, webhook.status, webhook.paused_because, webhook.last_error, webhook.stop_told,
 			(SELECT count(*) FROM `tabHub Event Delivery` delivery WHERE delivery.webhook = webhook.name
 				AND delivery.status = %s AND delivery.event_type <> %s AND delivery.last_attempt_at > coalesce(webhook.alerted_at, '1970-01-01')) AS exhausted
 		FROM `tabHub Webhook` webhook
-		HAVING exhausted > 0 OR (status <> %s AND alerted_at IS NULL)
+		HAVING exhausted > 0 OR (status <> %s AND stop_told = 0)
 		ORDER BY webhook.title""",
 		(D.EXHAUSTED, TEST, ACTIVE),
 		as_dict=True,
@@ -51,28 +54,20 @@ def _troubled() -> list[frappe._dict]:
 
 
 def _take_turn() -> bool:
-	"""Whether the last notice was an hour ago; locks, so that two workers send one."""
-	last = sql.run(
-		"""SELECT value FROM tabSingles WHERE doctype = 'Hub Settings' AND field = 'alerted_at' FOR UPDATE"""
-	)
-	if not last:
-		sql.run(
-			"INSERT INTO tabSingles (doctype, field, value) VALUES ('Hub Settings', 'alerted_at', UTC_TIMESTAMP())"
-		)
-		return True
-	return (
-		sql.changes(
-			"""UPDATE tabSingles SET value = UTC_TIMESTAMP() WHERE doctype = 'Hub Settings' AND field = 'alerted_at'
-			AND coalesce(value, '') < UTC_TIMESTAMP() - INTERVAL %s MINUTE""",
-			(PAUSE_MINUTES,),
-		)
-		== 1
-	)
+	"""Whether the last notice was an hour ago; two workers send one."""
+	if not turns.take(turns.ALERTS):
+		return False
+	last = frappe.db.get_single_value("Hub Settings", "alerted_at", cache=False)
+	now = datetime.now(timezone.utc).replace(tzinfo=None)
+	if last and now - get_datetime(last) < timedelta(minutes=PAUSE_MINUTES):
+		return False
+	frappe.db.set_single_value("Hub Settings", "alerted_at", now, update_modified=False)
+	return True
 
 
 def _mark(troubled: list[frappe._dict]) -> None:
 	sql.run(
-		"UPDATE `tabHub Webhook` SET alerted_at = UTC_TIMESTAMP(6) WHERE name IN %s",
+		"UPDATE `tabHub Webhook` SET alerted_at = UTC_TIMESTAMP(6), stop_told = 1 WHERE name IN %s",
 		([one.name for one in troubled],),
 	)
 

@@ -45,7 +45,7 @@ def on_doc_event(doc: Document, method: str, *args) -> None:
 	happened = _METHODS[method]
 	if happened == "updated" and _is_part_of_another(doc, method):
 		return
-	if happened == "submitted":
+	if happened == "submitted" and doc.doctype in documents.OBJECTS:
 		compat.settle_new_status(doc)
 	found = _business(doc, happened, wanted)
 	found += _generic(doc, happened, wanted, old_name=args[0] if happened == "renamed" else None)

@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import frappe
 from frappe import _
@@ -63,6 +64,9 @@ class Loop:
 
 	def __exit__(self, *exc) -> None:
 		self._threads.shutdown(wait=True)
+		if self._calls.futures:
+			# An outcome that is not recorded is a delivery sent twice.
+			self._record(list(self._calls.futures))
 		if self._client:
 			self._client.close()
 
@@ -75,10 +79,13 @@ class Loop:
 
 		Args:
 			seconds: no new calls after so long.
-			wait: use up the time, waiting for what comes; never in one of Frappe's workers.
+			wait: use up the time, waiting for what comes, and leave calls under way to the next run; never in one of
+				Frappe's workers.
 		"""
 		tried, self._deadline = 0, time.monotonic() + seconds
 		while True:
+			if wait and self._over() and not self.stopped:
+				return tried
 			claimed = [] if self._over() else self._claim()
 			for endpoint, delivery in claimed:
 				self._send(endpoint, delivery)
@@ -110,7 +117,8 @@ class Loop:
 		self._keep_to_rules()
 		room: dict[str, Endpoint] = {}
 		names: list[str] = []
-		for endpoint in endpoints.all_push():
+		# Who has the fewest calls under way is served first: the busy must not take every thread.
+		for endpoint in sorted(endpoints.all_push(), key=self._calls.of):
 			# A thread for each: a lease would go on while its delivery waits for one.
 			threads = THREADS - len(self._calls.futures) - len(names)
 			free = min(endpoint.concurrency - self._calls.of(endpoint), threads)
@@ -140,7 +148,9 @@ class Loop:
 		try:
 			headers = signing.sign(self._secrets(endpoint), claimed.event, datetime.now(timezone.utc), body)
 		except ValueError:
-			reply = Reply(error="not_signed", message="The webhook has no secret. Rotate it.")
+			reply = Reply(
+				error="not_signed", message="The webhook has no secret that can be read. Rotate it."
+			)
 			future: Future = Future()
 			future.set_result(reply)
 		else:
@@ -152,7 +162,7 @@ class Loop:
 		"""Return what to sign with, looked up again when the webhook changes and each minute, for a rotation's end."""
 		kept = self._signers.get(endpoint.name)
 		if not kept or kept[0] != endpoint.secret_rotated_at or time.monotonic() - kept[1] > 60:
-			kept = (endpoint.secret_rotated_at, time.monotonic(), endpoints.secrets(endpoint.name))
+			kept = (endpoint.secret_rotated_at, time.monotonic(), _secrets_of(endpoint))
 			self._signers[endpoint.name] = kept
 		return kept[2]
 
@@ -191,6 +201,14 @@ def _reply(future: Future) -> Reply:
 	return Reply(error="internal_error", message="Something went wrong here; it is on record.")
 
 
+def _secrets_of(endpoint: Endpoint) -> list[str]:
+	"""Return what to sign with; nothing where it cannot be decrypted, as after a restore with another key."""
+	try:
+		return endpoints.secrets(endpoint.name)
+	except frappe.ValidationError:
+		return []
+
+
 def _in_database(work: Callable[[], T]) -> T:
 	"""Run a piece of work that commits, on a fresh transaction; a deadlock or a lost connection is tried again.
 
@@ -219,14 +237,14 @@ def record(webhook: str, url: str, results: list[tuple[Claimed, Reply]]) -> None
 	for claimed, reply in results:
 		outcome = outcome_of(claimed, reply)
 		if reply.status == GONE:
-			stands = outbox.put_back(claimed, held=True)
+			stands = outbox.keep(claimed)
 		else:
 			stands = outbox.finish(claimed, outcome)
 		if stands:
 			rows.append(_log_row(claimed, outcome, url))
 	request_log.write_out(rows)
 	failed = [row["error"] for row in rows if row["error"]]
-	gone = any(reply.status == GONE for _claimed, reply in results)
+	gone = url if any(reply.status == GONE for _claimed, reply in results) else None
 	endpoints.note(webhook, Ended(len(rows), len(failed), failed[-1] if failed else None, gone))
 
 
@@ -262,13 +280,19 @@ def _in_words(reply: Reply) -> str:
 	return _("It answered {0}.").format(reply.status)
 
 
+def _origin(url: str) -> str:
+	"""Return scheme, host and port: the path of many a receiver is its password."""
+	parts = urlsplit(url)
+	return f"{parts.scheme}://{parts.netloc}"
+
+
 def _log_row(claimed: Claimed, outcome: Outcome, url: str) -> dict:
 	return {
 		"event": claimed.event_type,
 		"event_id": claimed.event,
 		"system": claimed.system,
 		"http_status": outcome.http_status,
-		"url": url,
+		"url": _origin(url),
 		"delivery": claimed.name,
 		"document": claimed.reference,
 		"error": outcome.error,
@@ -277,17 +301,9 @@ def _log_row(claimed: Claimed, outcome: Outcome, url: str) -> dict:
 	}
 
 
-def send_one(name: str) -> bool:
-	"""Send one delivery now, whatever its endpoint's state; False: another worker has it. How it went is on the row.
-
-	For a person or a caller who waits for the outcome.
-	"""
-	frappe.db.rollback()
-	claimed = outbox.claim([name])
-	sql.commit()
-	if not claimed:
-		return False
-	endpoint = next(one for one in endpoints.all_push() if one.name == claimed[0].webhook)
-	with Loop() as loop:
-		loop.run_one(endpoint, claimed[0])
-	return True
+def send_claimed(claimed: Claimed) -> None:
+	"""Send one delivery now, whatever its endpoint's state, for somebody who waits; how it went is on the row."""
+	endpoint = next((one for one in endpoints.all_push() if one.name == claimed.webhook), None)
+	if endpoint:
+		with Loop() as loop:
+			loop.run_one(endpoint, claimed)

@@ -1,7 +1,7 @@
 """Sole owner of a Hub Webhook's state: active, paused or disabled, its health and circuit breaker, its secrets."""
 
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 import frappe
 from frappe import _
@@ -48,12 +48,12 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Ended:
-	"""Calls of one endpoint that ended: how many, how many of them failed, and how the last one did."""
+	"""Calls of one endpoint that ended: how many, how many of them failed, how the last one did, and which URL is gone."""
 
 	calls: int
 	failures: int
 	error: str | None
-	gone: bool = False
+	gone_url: str | None = None
 
 
 def all_push() -> list[Endpoint]:
@@ -85,12 +85,28 @@ def take_probe(name: str) -> bool:
 
 
 _BREAKER = tuple(field.name for field in fields(Breaker))
+# What people and callers never write; of the secrets there are masks in the row.
+_OWN = (
+	"status",
+	"paused_because",
+	"stop_told",
+	"alerted_at",
+	"last_success_at",
+	"last_failure_at",
+	"failing_since",
+	"last_error",
+	"probe_until",
+	"secret",
+	"previous_secret",
+	"secret_rotated_at",
+	"previous_secret_valid_until",
+)
 
 
 def note(name: str, ended: Ended) -> bool:
 	"""Note how calls ended: health, breaker, and the end of patience; True when the endpoint was stopped by it."""
 	row = sql.run(
-		f"""SELECT status, failing_since, UTC_TIMESTAMP(6) AS at, {", ".join(_BREAKER)} FROM `tabHub Webhook`
+		f"""SELECT status, url, failing_since, UTC_TIMESTAMP(6) AS at, {", ".join(_BREAKER)} FROM `tabHub Webhook`
 		WHERE name = %s FOR UPDATE""",
 		(name,),
 		as_dict=True,
@@ -98,7 +114,7 @@ def note(name: str, ended: Ended) -> bool:
 	if not row:
 		return False
 	row = row[0]
-	if ended.gone and row.status == ACTIVE:
+	if ended.gone_url and ended.gone_url == row.url and row.status == ACTIVE:
 		_set(name, {"last_failure_at": row.at, "last_error": ended.error})
 		stop(name, DISABLED, _("It answered 410: it is gone for good."))
 		return True
@@ -127,10 +143,7 @@ def stop(name: str, status: str, because: str, *, told: bool = False) -> None:
 	Args:
 		told: people know, for one of them did it.
 	"""
-	alerted_at = datetime.now(timezone.utc).replace(tzinfo=None) if told else None
-	frappe.db.set_value(
-		DOCTYPE, name, {"status": status, "paused_because": because, "alerted_at": alerted_at}
-	)
+	frappe.db.set_value(DOCTYPE, name, {"status": status, "paused_because": because, "stop_told": int(told)})
 	_changed(name)
 
 
@@ -146,6 +159,15 @@ def release_held_of(system: str) -> None:
 	"""Let what was held while the system was disabled go on."""
 	for name in frappe.get_all(DOCTYPE, filters={"system": system, "status": ACTIVE}, pluck="name"):
 		outbox.release(name)
+
+
+def own_fields(name: str | None) -> dict:
+	"""Return what belongs to this module of a webhook that is being saved, locked: a form may be older than the last call."""
+	own = [*_OWN, *_BREAKER]
+	rows = sql.run(
+		f"SELECT {', '.join(own)} FROM `tabHub Webhook` WHERE name = %s FOR UPDATE", (name,), as_dict=True
+	)
+	return rows[0] if rows else {**dict.fromkeys(own), "status": ACTIVE}
 
 
 def secrets(name: str) -> list[str]:

@@ -114,6 +114,7 @@ def add_deliveries(wanted: list[tuple[NewEvent, list[NewDelivery]]]) -> None:
 			event.subject.name,
 			new.body,
 			new.fault,
+			new.fault,
 			D.HELD if new.fault else D.PENDING,
 			ordinal,
 			bool(new.fault),
@@ -125,7 +126,7 @@ def add_deliveries(wanted: list[tuple[NewEvent, list[NewDelivery]]]) -> None:
 		return
 	_insert(
 		DELIVERY,
-		"event, event_type, webhook, system, reference_doctype, reference_name, body, error, status, occurred_at, due_at",
+		"event, event_type, webhook, system, reference_doctype, reference_name, body, fault, error, status, occurred_at, due_at",
 		"UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND, IF(%s, NULL, UTC_TIMESTAMP(6))",
 		rows,
 	)
@@ -233,13 +234,12 @@ def finish(claimed: Claimed, outcome: Outcome) -> bool:
 	)
 
 
-def put_back(claimed: Claimed, *, held: bool = False) -> bool:
-	"""Give a claimed delivery back without an attempt: nothing was sent, or the endpoint takes nothing more."""
+def keep(claimed: Claimed) -> bool:
+	"""Hold a claimed delivery whose endpoint is gone; it burns no attempt."""
 	return _changed(
-		"""UPDATE `tabHub Event Delivery` SET status = %s, lease = NULL, attempt_no = attempt_no - 1,
-			due_at = IF(%s, NULL, UTC_TIMESTAMP(6))
+		"""UPDATE `tabHub Event Delivery` SET status = %s, lease = NULL, attempt_no = attempt_no - 1, due_at = NULL
 		WHERE name = %s AND lease = %s AND status = %s""",
-		(D.HELD if held else D.PENDING, held, claimed.name, claimed.lease, D.SENDING),
+		(D.HELD, claimed.name, claimed.lease, D.SENDING),
 	)
 
 
@@ -276,7 +276,7 @@ def release(webhook: str) -> int:
 	"""Let what is held for an endpoint go on, but for what waits for a person; return how many."""
 	held = sql.run(
 		"""SELECT name FROM `tabHub Event Delivery`
-		WHERE webhook = %s AND status = %s AND (error IS NULL OR attempt_no > 0)""",
+		WHERE webhook = %s AND status = %s AND fault IS NULL""",
 		(webhook, D.HELD),
 		pluck=True,
 	)
@@ -297,7 +297,7 @@ def redeliver(names: list[str], by: str) -> int:
 	due = 0
 	for start in range(0, len(names), BATCH):
 		due += sql.changes(
-			"""UPDATE `tabHub Event Delivery` FORCE INDEX (PRIMARY) SET status = %s, attempt_no = 0, due_at = UTC_TIMESTAMP(6), lease = NULL,
+			"""UPDATE `tabHub Event Delivery` FORCE INDEX (PRIMARY) SET status = %s, attempt_no = 0, due_at = UTC_TIMESTAMP(6), lease = NULL, error = NULL,
 				redelivered_by = %s, modified = %s
 			WHERE name IN %s AND status <> %s""",
 			(D.PENDING, by, now(), names[start : start + BATCH], D.SENDING),
@@ -310,16 +310,18 @@ def redeliver(names: list[str], by: str) -> int:
 def shape_again(name: str, body: str | None, fault: str | None) -> bool:
 	"""Give a delivery that was held by a fault another body, or another fault."""
 	return _changed(
-		"UPDATE `tabHub Event Delivery` SET body = %s, error = %s, modified = %s WHERE name = %s AND status = %s",
-		(body, fault, now(), name, D.HELD),
+		"""UPDATE `tabHub Event Delivery` SET body = %s, fault = %s, error = %s, modified = %s
+		WHERE name = %s AND status <> %s""",
+		(body, fault, fault, now(), name, D.SENDING),
 	)
 
 
 def give_up(name: str, because: str) -> bool:
-	"""End a held delivery that will not be made; it can be replayed."""
+	"""End a delivery held by a fault that will not be made; asked again, it is shaped anew."""
 	return _changed(
-		"UPDATE `tabHub Event Delivery` SET status = %s, error = %s, modified = %s WHERE name = %s AND status = %s",
-		(D.EXHAUSTED, because, now(), name, D.HELD),
+		"""UPDATE `tabHub Event Delivery` SET status = %s, error = %s, due_at = NULL, modified = %s
+		WHERE name = %s AND status <> %s""",
+		(D.EXHAUSTED, because, now(), name, D.SENDING),
 	)
 
 

@@ -14,6 +14,7 @@ from integration_hub.exceptions import Fault, NotFound, ValidationFailed
 from integration_hub.outbound import outbox, subscriptions
 from integration_hub.outbound.envelope import Envelope, Subject
 from integration_hub.outbound.outbox import NewDelivery, NewEvent
+from integration_hub.outbound.registry import DOCUMENT
 from integration_hub.outbound.shaping import shape
 from integration_hub.outbound.subscriptions import Subscription, Wanted
 from integration_hub.schemas.events import EventsReplay
@@ -54,7 +55,7 @@ def again(events: list[str], webhooks: list[Subscription], by: str) -> dict:
 
 def redeliver(names: list[str], by: str) -> int:
 	"""Make deliveries due again and return how many; what a condition or map has held is shaped anew first."""
-	held = {row.delivery: row for row in _held_by_fault(names)}
+	held = {row.delivery: row for row in _with_fault(names)}
 	webhooks = {one.webhook: one for one in subscriptions.current().all}
 	ready = [name for name in names if name not in held]
 	for name, row in held.items():
@@ -66,12 +67,12 @@ def redeliver(names: list[str], by: str) -> int:
 	return outbox.redeliver(ready, by)
 
 
-def _held_by_fault(names: list[str]) -> list[frappe._dict]:
+def _with_fault(names: list[str]) -> list[frappe._dict]:
 	return sql.run(
 		"""SELECT delivery.name AS delivery, delivery.webhook, event.name, event.event, event.payload,
 			event.reference_doctype, event.reference_name
 		FROM `tabHub Event Delivery` delivery JOIN `tabHub Event` event ON event.name = delivery.event
-		WHERE delivery.name IN %s AND delivery.status = 'Held' AND delivery.attempt_no = 0 AND delivery.error IS NOT NULL""",
+		WHERE delivery.name IN %s AND delivery.fault IS NOT NULL""",
 		(names or [""],),
 		as_dict=True,
 	)
@@ -82,8 +83,9 @@ def _add_missing(events: list[str], webhooks: list[Subscription], known: set[tup
 	if not missing:
 		return 0
 	rows = sql.run(
-		"""SELECT name, event, system, payload, reference_doctype, reference_name, occurred_at FROM `tabHub Event`
-		FORCE INDEX (PRIMARY) WHERE name IN %s ORDER BY occurred_at LOCK IN SHARE MODE""",
+		"""SELECT name, event, system, caused_by, payload, reference_doctype, reference_name, occurred_at,
+			EXISTS (SELECT 1 FROM `tabHub Event Delivery` delivery WHERE delivery.event = event.name) AS sent
+		FROM `tabHub Event` event FORCE INDEX (PRIMARY) WHERE name IN %s ORDER BY occurred_at LOCK IN SHARE MODE""",
 		(missing,),
 		as_dict=True,
 	)
@@ -98,8 +100,20 @@ def _as_event(row) -> NewEvent:
 
 
 def _deliveries(row, webhooks: list[Subscription], known: set[tuple[str, str]]) -> list[NewDelivery]:
-	new = [_delivery(row, one) for one in webhooks if (row.name, one.webhook) not in known]
+	if row.sent and row.event.startswith(DOCUMENT):
+		# Each webhook has an event of its own of it, with the fields it chose.
+		return []
+	new = [
+		_delivery(row, one)
+		for one in webhooks
+		if (row.name, one.webhook) not in known and (one.echo or not _is_echo(row))
+	]
 	return [delivery for delivery in new if delivery]
+
+
+def _is_echo(row) -> bool:
+	"""Whether the system's own call caused it; what became of a call is always told to its caller."""
+	return row.caused_by == row.system and not row.event.startswith("request.")
 
 
 def _delivery(row, webhook: Subscription) -> NewDelivery | None:

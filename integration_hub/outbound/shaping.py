@@ -20,17 +20,18 @@ class Shaped:
 def shape(webhook: Subscription, envelope: Envelope, data: dict) -> Shaped | None:
 	"""Return what the webhook is sent; None: its condition does not want it.
 
-	A condition or map that fails on this event holds the delivery for a person: it is neither lost nor sent wrongly.
+	Reduced data say only which document it is: no condition can be asked of them, and no map applied. A condition or map that fails on this event holds the delivery for a person: it is neither lost nor sent wrongly.
 	"""
 	if webhook.fault:
 		return Shaped(fault=webhook.fault)
+	reduced = bool(data.get("reduced"))
 	if webhook.condition or webhook.field_map:
 		# What the receiver sees: texts where Python has dates.
 		data = json.loads(to_json(data))
 	try:
-		if webhook.condition and not matches(webhook.condition, data):
+		if webhook.condition and not reduced and not matches(webhook.condition, data):
 			return None
-		if webhook.field_map:
+		if webhook.field_map and not reduced:
 			data = webhook.field_map.apply(data)
 	except (BadExpression, MapFaults) as e:
 		return Shaped(fault=str(e))

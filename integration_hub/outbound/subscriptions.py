@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 import frappe
 
+from integration_hub import compat
 from integration_hub.core import sql
 from integration_hub.mapping.engine import FieldMap
 from integration_hub.mapping.errors import BadExpression, MapFaults
@@ -110,7 +111,7 @@ def current() -> Subscriptions:
 def changed() -> None:
 	"""Let every process look again, once this transaction is committed; a webhook, its system or its map was changed."""
 	forget()
-	frappe.db.after_commit.add(publish_version)
+	compat.after_commit_once(publish_version)
 
 
 def forget() -> None:
@@ -134,11 +135,14 @@ def _published_version() -> str | None:
 
 
 def _version() -> str:
-	"""Return what changes whenever something that is kept here does."""
+	"""Return what changes whenever something that is kept here does.
+
+	Not the latest change: `modified` is local time, and an hour of it comes twice every autumn.
+	"""
 	rows = sql.run(
-		"""SELECT 'webhook', count(*), max(modified) FROM `tabHub Webhook`
-		UNION ALL SELECT 'system', count(*), max(modified) FROM `tabHub Connected System`
-		UNION ALL SELECT 'map', count(*), max(modified) FROM `tabHub Field Map`"""
+		"""SELECT 'webhook', count(*), bit_xor(crc32(concat(name, modified))) FROM `tabHub Webhook`
+		UNION ALL SELECT 'system', count(*), bit_xor(crc32(concat(name, modified))) FROM `tabHub Connected System`
+		UNION ALL SELECT 'map', count(*), bit_xor(crc32(concat(name, modified))) FROM `tabHub Field Map`"""
 	)
 	return "; ".join(f"{table} {count} {modified}" for table, count, modified in rows)
 

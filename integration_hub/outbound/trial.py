@@ -37,8 +37,10 @@ def send(webhook: str) -> dict:
 	)
 	outbox.add([new])
 	name = frappe.db.get_value("Hub Event Delivery", {"event": event_id}, "name")
+	# Claimed before anybody else can see it.
+	claimed = outbox.claim([name])[0]
 	sql.commit()
-	delivery.send_one(name)
+	delivery.send_claimed(claimed)
 	row = frappe.db.get_value(
 		"Hub Event Delivery",
 		name,

@@ -2,13 +2,13 @@
 
 from integration_hub.core import sql
 
-# Numbering the stream, and looking at the stock.
-STREAM, STOCK = "HUB-EVENT-", "HUB-STOCK-"
+# Numbering the stream, looking at the stock, telling people.
+STREAM, STOCK, ALERTS = "HUB-EVENT-", "HUB-STOCK-", "HUB-ALERT-"
 
 
 def make() -> None:
 	"""Make the rows, on install and on migrate."""
-	for name in (STREAM, STOCK):
+	for name in (STREAM, STOCK, ALERTS):
 		sql.run("INSERT IGNORE INTO tabSeries (name, current) VALUES (%s, 0)", (name,))
 
 

@@ -18,10 +18,9 @@ PAUSE_SECONDS = 5
 
 
 def sweep() -> None:
-	"""Every minute: what the doorbell and the cache missed."""
+	"""Every minute, before anything that takes long: what the doorbell and the cache missed, and what people must know."""
 	subscriptions.publish_version()
 	_release_forgotten()
-	deliver()
 	alerts.tell()
 
 
@@ -34,12 +33,13 @@ def _release_forgotten() -> None:
 	sql.commit()
 
 
-def deliver() -> None:
+def deliver(seconds: float = JOB_SECONDS) -> None:
 	"""Deliver what is due, within the time a job of Frappe's queue has; tell of changed stock first."""
+	began = time.monotonic()
 	with transaction.read_committed(), Loop() as loop:
 		stock.look()
 		stream.number()
-		loop.run(seconds=JOB_SECONDS)
+		loop.run(seconds=max(0, seconds - (time.monotonic() - began)))
 
 
 def purge(days: int) -> None:

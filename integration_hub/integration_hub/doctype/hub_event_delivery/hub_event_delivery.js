@@ -92,7 +92,7 @@ function countdown(doc) {
 }
 
 function held_in_words(doc) {
-	if (doc.error && !doc.attempt_no)
+	if (doc.fault)
 		return {
 			color: "red",
 			lines: [

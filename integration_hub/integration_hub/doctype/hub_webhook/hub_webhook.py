@@ -11,9 +11,13 @@ class HubWebhook(Document):
 	def validate(self):
 		webhook_rules.check_in_desk(self)
 
+	def before_save(self):
+		self.update(endpoints.own_fields(self.name))
+
 	def after_insert(self):
 		if self.mode == "Push":
 			self.flags.new_secret = endpoints.rotate(self.name)
+			self.update(endpoints.own_fields(self.name))
 
 	def onload(self):
 		if self.flags.new_secret:
