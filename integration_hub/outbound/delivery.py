@@ -57,6 +57,7 @@ class Loop:
 		self._settings, self._client = None, None
 		self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hub-deliver")
 		self._calls = _Calls()
+		self._round, self._served = 0, {}
 		self._signers: dict[str, tuple[datetime | None, float, list[str]]] = {}
 
 	def __enter__(self) -> "Loop":
@@ -117,8 +118,8 @@ class Loop:
 		self._keep_to_rules()
 		room: dict[str, Endpoint] = {}
 		names: list[str] = []
-		# Who has the fewest calls under way is served first: the busy must not take every thread.
-		for endpoint in sorted(endpoints.all_push(), key=self._calls.of):
+		self._round += 1
+		for endpoint in sorted(endpoints.all_push(), key=self._turn_of):
 			# A thread for each: a lease would go on while its delivery waits for one.
 			threads = THREADS - len(self._calls.futures) - len(names)
 			free = min(endpoint.concurrency - self._calls.of(endpoint), threads)
@@ -126,10 +127,16 @@ class Loop:
 				outbox.hold(endpoint.name, endpoint.open_until if endpoint.open_now else None)
 			elif free > 0 and (due := self._due(endpoint, free)):
 				names += due
+				self._served[endpoint.name] = self._round
 				room[endpoint.name] = endpoint
 		claimed = outbox.claim(names)
 		sql.commit()
 		return [(room[delivery.webhook], delivery) for delivery in claimed]
+
+	def _turn_of(self, endpoint: Endpoint) -> tuple[int, int]:
+		"""Who has the fewest calls under way is served first, then who was served longest ago: the busy must not take every
+		thread."""
+		return self._calls.of(endpoint), self._served.get(endpoint.name, 0)
 
 	def _keep_to_rules(self) -> None:
 		"""Take what Hub Settings allow now; calls under way end under the rules they began with."""
