@@ -245,7 +245,10 @@ def test_a_late_answer_of_gone_disables_all_the_same(ear):
 	(late,) = outbox.claim([name])
 	frappe.db.commit()
 	travel(ear, 31)
-	delivery.record(ear.webhook, "http://x", [(late, Reply(status=410))])
+	delivery.record(ear.webhook, "http://old.example", [(late, Reply(status=410))])
+	frappe.db.commit()
+	assert state(ear).status == "Active", "it is the address before the last one that is gone"
+	delivery.record(ear.webhook, state(ear).url, [(late, Reply(status=410))])
 	frappe.db.commit()
 	assert state(ear).status == "Disabled"
 

@@ -279,7 +279,7 @@ def test_of_a_disabled_system_nothing_is_sent_until_it_is_enabled(listen, system
 
 def test_what_waits_for_a_person_is_not_let_go_by_a_resume(ear, receiver):
 	(event,) = put(ear)
-	hub_site.set_row("Hub Event Delivery", one(ear, event).name, status="Held", error="No.", due_at=None)
+	hub_site.set_row("Hub Event Delivery", one(ear, event).name, status="Held", fault="No.", due_at=None)
 	ear.update(status="paused")
 	ear.update(status="active")
 	deliver()

@@ -640,9 +640,9 @@ def test_a_test_event_says_how_the_receiver_fails(listen, site):
 	assert (answer["delivered"], answer["http_status"], answer["error"]) == (False, 503, "It answered 503.")
 	assert answer["response"] == "later, token=•••"
 	(row,) = ear.deliveries()
-	assert (row.status, row.attempt_no) == ("Scheduled", 1)
+	assert (row.status, row.attempt_no) == ("Exhausted", 1)
 	health = listed(ear.system)[0]["health"]
-	assert (health["last_error"], health["deliveries"]) == ("It answered 503.", {"Scheduled": 1})
+	assert (health["last_error"], health["deliveries"]) == ("It answered 503.", {"Exhausted": 1})
 	assert health["last_failure_at"] == health["failing_since"] is not None
 
 
