@@ -12,7 +12,11 @@ class Budget:
 	"""Steps left. A step is one visit of a part of an expression, one value touched, or 64 characters of text."""
 
 	def __init__(self, steps: int = STEPS):
-		self._left = steps
+		self._left = self._all = steps
+
+	@property
+	def spent(self) -> int:
+		return self._all - self._left
 
 	def spend(self, steps: int) -> None:
 		"""Take steps away.

@@ -75,7 +75,7 @@ class FieldMap:
 
 	_rows: tuple[_CompiledRow, ...]
 
-	def apply(self, document: Json) -> dict:
+	def apply(self, document: Json, budget: Budget | None = None) -> dict:
 		"""Return the new object; it shares nothing with `document`.
 
 		Numbers come out as they went in (a Decimal as a Decimal: write the result with `values.render`). All rows
@@ -86,7 +86,7 @@ class FieldMap:
 			MapFaults: every row that fails on this document, or the result is larger than 256 KiB of JSON or deeper than
 				30 levels.
 		"""
-		budget, result, faults = Budget(), {}, []
+		budget, result, faults = budget or Budget(), {}, []
 		for row in self._rows:
 			try:
 				_place(result, row.path, row.value(document, budget))

@@ -88,13 +88,13 @@ def compile(expression: str) -> Expression:
 	return Expression(expression, tree)
 
 
-def matches(expression: Expression, document: Json) -> bool:
+def matches(expression: Expression, document: Json, budget: Budget | None = None) -> bool:
 	"""Tell whether a condition holds, as JMESPath counts: false are null, false, "", [] and {}; 0 is true.
 
 	Raises:
 		TooCostly, BadExpression: as `Expression.search` does.
 	"""
-	found = expression.search(document)
+	found = expression.search(document, budget)
 	return not (found is None or found is False or found == "" or found == [] or found == {})
 
 

@@ -3,7 +3,9 @@
 Nothing here contacts the network or commits. A document nobody asks about costs a look-up in memory.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import TypeVar
 
 import frappe
 from frappe.model.document import Document
@@ -15,10 +17,12 @@ from integration_hub.outbound import outbox, sources, subscriptions, visibility
 from integration_hub.outbound.envelope import Envelope, Subject
 from integration_hub.outbound.outbox import NewDelivery, NewEvent
 from integration_hub.outbound.registry import STOCK, STOCK_SOURCES
-from integration_hub.outbound.shaping import shape
+from integration_hub.outbound.shaping import Allowance, shape
 from integration_hub.outbound.sources import Happening
 from integration_hub.outbound.subscriptions import Subscription, Subscriptions
 from integration_hub.schemas.events import utc
+
+T = TypeVar("T")
 
 # Frappe's document event → what it is called here.
 _METHODS = {
@@ -47,8 +51,10 @@ def on_doc_event(doc: Document, method: str, *args) -> None:
 		return
 	if happened == "submitted" and doc.doctype in documents.OBJECTS:
 		compat.settle_new_status(doc)
-	found = _business(doc, happened, wanted)
-	found += _generic(doc, happened, wanted, old_name=args[0] if happened == "renamed" else None)
+	allowance = Allowance()
+	found = _business(doc, happened, wanted, allowance)
+	old_name = args[0] if happened == "renamed" else None
+	found += _generic(doc, happened, wanted, allowance, old_name)
 	outbox.add(found)
 
 
@@ -96,26 +102,30 @@ def _is_part_of_another(doc: Document, method: str) -> bool:
 	return method == "on_update" and bool(doc.flags.in_insert or doc.get("_action") == "submit")
 
 
-def _business(doc: Document, happened: str, wanted: Subscriptions) -> list[NewEvent]:
+def _business(doc: Document, happened: str, wanted: Subscriptions, allowance: Allowance) -> list[NewEvent]:
 	events = []
 	for one in sources.business(doc, happened, wanted.events.__contains__):
 		to = [sub for sub in wanted.to(one.event) if sub.echo or sub.system != wanted.caller]
 		for group in _by_system(to).values():
 			if visibility.may_read(one.doc, group[0].user):
-				events.append(_about(one, group, wanted))
+				events.append(_about(one, group, wanted, allowance))
 	return events
 
 
-def _about(happening: Happening, to: list[Subscription], wanted: Subscriptions) -> NewEvent:
+def _about(
+	happening: Happening, to: list[Subscription], wanted: Subscriptions, allowance: Allowance
+) -> NewEvent:
 	doc, system, user = happening.doc, to[0].system, to[0].user
 	subject = Subject(doc.doctype, doc.name, documents.own_id(doc, system))
 	data = None
 	if visibility.sees_all_shown(doc.doctype, user):
 		data = _rendered(lambda: happening.data(system))
-	return _event(happening.event, subject, data, to, wanted)
+	return _event(happening.event, subject, data, to, wanted, allowance)
 
 
-def _generic(doc: Document, happened: str, wanted: Subscriptions, old_name: str | None) -> list[NewEvent]:
+def _generic(
+	doc: Document, happened: str, wanted: Subscriptions, allowance: Allowance, old_name: str | None
+) -> list[NewEvent]:
 	name = "document.cancelled" if happened == "discarded" else f"document.{happened}"
 	extra = {"old_name": old_name} if old_name else {}
 	events = []
@@ -125,12 +135,12 @@ def _generic(doc: Document, happened: str, wanted: Subscriptions, old_name: str 
 		fields = visibility.readable(doc.doctype, one.user)
 		data = _rendered(lambda c=choice, f=fields: documents.document_data(doc, c.fields, f, **extra))
 		subject = Subject(doc.doctype, doc.name, documents.own_id(doc, one.system))
-		events.append(_event(name, subject, data, [one], wanted))
+		events.append(_event(name, subject, data, [one], wanted, allowance))
 	return events
 
 
-def _rendered(render) -> dict | None:
-	"""Return the data; None where a bug keeps us from it: what happened is told all the same, and the document saved."""
+def _rendered(render: Callable[[], T]) -> T | None:
+	"""Return what is rendered; None where a bug keeps us from it: what happened is told all the same, and the document saved."""
 	try:
 		return render()
 	except Exception as e:
@@ -141,28 +151,31 @@ def _rendered(render) -> dict | None:
 
 
 def _event(
-	name: str, subject: Subject, data: dict | None, to: list[Subscription], wanted: Subscriptions
+	name: str,
+	subject: Subject,
+	data: dict | None,
+	to: list[Subscription],
+	wanted: Subscriptions,
+	allowance: Allowance | None = None,
 ) -> NewEvent:
 	"""Return an event for one system and its deliveries; without data it says only which document."""
 	event_id = f"evt_{frappe.generate_hash(length=24)}"
 	now = datetime.now(timezone.utc).replace(tzinfo=None)
 	envelope = Envelope(event_id, name, utc(now), frappe.utils.get_url(), subject)
-	if data is None:
-		data = {**envelope.thin(), "reduced": True}
-	shaped = [(one, shape(one, envelope, data)) for one in to]
-	deliveries = [
-		NewDelivery(one.webhook, result.body, result.fault) for one, result in shaped if result and one.push
-	]
-	kept = any(result for _one, result in shaped)
-	return NewEvent(
-		event_id,
-		name,
-		to[0].system,
-		wanted.caller,
-		subject,
-		envelope.render(data) if kept else "",
-		deliveries,
-	)
+
+	def with_data(data: dict) -> NewEvent:
+		shaped = [(one, shape(one, envelope, data, allowance)) for one in to]
+		deliveries = [
+			NewDelivery(one.webhook, result.body, result.fault)
+			for one, result in shaped
+			if result and one.push
+		]
+		payload = envelope.render(data) if any(result for _one, result in shaped) else ""
+		return NewEvent(event_id, name, to[0].system, wanted.caller, subject, payload, deliveries)
+
+	# What custom code puts into a document may be no JSON.
+	complete = _rendered(lambda: with_data(data)) if data is not None else None
+	return complete or with_data({**envelope.thin(), "reduced": True})
 
 
 def _by_system(to: list[Subscription]) -> dict[str, list[Subscription]]:

@@ -98,10 +98,10 @@ class Loop:
 			elif not claimed:
 				time.sleep(POLL_SECONDS)
 
-	def run_one(self, endpoint: Endpoint, claimed: Claimed) -> None:
-		"""Send one delivery that is claimed already."""
+	def run_one(self, endpoint: Endpoint, claimed: Claimed, timeout: float) -> None:
+		"""Send one delivery that is claimed already, within `timeout` seconds."""
 		self._keep_to_rules()
-		self._send(endpoint, claimed)
+		self._send(endpoint, claimed, timeout)
 		while self._calls.futures:
 			self._record(self._finished())
 
@@ -150,7 +150,7 @@ class Loop:
 			return []
 		return due
 
-	def _send(self, endpoint: Endpoint, claimed: Claimed) -> None:
+	def _send(self, endpoint: Endpoint, claimed: Claimed, timeout: float | None = None) -> None:
 		body = claimed.body.encode()
 		try:
 			headers = signing.sign(self._secrets(endpoint), claimed.event, datetime.now(timezone.utc), body)
@@ -161,8 +161,9 @@ class Loop:
 			future: Future = Future()
 			future.set_result(reply)
 		else:
+			limit = {"timeout": timeout} if timeout else {}
 			headers |= {"Content-Type": CONTENT_TYPES[endpoint.format], "User-Agent": "Integration-Hub/1"}
-			future = self._threads.submit(self._client.post, endpoint.url, body, headers)
+			future = self._threads.submit(self._client.post, endpoint.url, body, headers, **limit)
 		self._calls.futures[future] = (endpoint, claimed)
 
 	def _secrets(self, endpoint: Endpoint) -> list[str]:
@@ -308,9 +309,13 @@ def _log_row(claimed: Claimed, outcome: Outcome, url: str) -> dict:
 	}
 
 
-def send_claimed(claimed: Claimed) -> None:
-	"""Send one delivery now, whatever its endpoint's state, for somebody who waits; how it went is on the row."""
+def send_claimed(claimed: Claimed, timeout: float) -> None:
+	"""Send one delivery now, whatever its endpoint's state, for somebody who waits; how it went is on the row.
+
+	Args:
+		timeout: seconds for the whole call.
+	"""
 	endpoint = next((one for one in endpoints.all_push() if one.name == claimed.webhook), None)
 	if endpoint:
 		with Loop() as loop:
-			loop.run_one(endpoint, claimed)
+			loop.run_one(endpoint, claimed, timeout)

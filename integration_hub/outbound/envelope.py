@@ -71,7 +71,7 @@ class Envelope:
 def to_json(value: dict) -> str:
 	"""Return compact JSON; decimal numbers, which a field map may make, are written digit by digit."""
 	try:
-		return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_text)
+		return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_text, allow_nan=False)
 	except _Exact:
 		return render(value, 2 * MAX_BYTES).decode()
 

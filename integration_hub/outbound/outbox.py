@@ -4,6 +4,7 @@
 change of state is a guarded UPDATE, and only the database's clock decides.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,6 +21,7 @@ EVENT, DELIVERY = "Hub Event", "Hub Event Delivery"
 # The longest call and a margin. A worker that died within it leaves the delivery to the next one, under the same id.
 LEASE_SECONDS = 30
 BATCH = 1_000
+STATEMENT_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,28 @@ def add_deliveries(wanted: list[tuple[NewEvent, list[NewDelivery]]]) -> None:
 
 
 def _insert(doctype: str, columns: str, last: str, rows: list[tuple]) -> None:
-	"""Insert rows whose last columns are expressions: one statement."""
+	"""Insert rows whose last columns are expressions: one statement, or more where it would be too large for MariaDB."""
 	plain = ", ".join(["%s"] * (len(rows[0]) - last.count("%s")))
 	one = f"({plain}, {last})"
-	sql.run(
-		f"""INSERT INTO `tab{doctype}` (name, creation, modified, owner, modified_by, {columns})
-		VALUES {", ".join([one] * len(rows))}""",
-		tuple(value for row in rows for value in row),
-	)
+	for part in _parts(rows):
+		sql.run(
+			f"""INSERT INTO `tab{doctype}` (name, creation, modified, owner, modified_by, {columns})
+			VALUES {", ".join([one] * len(part))}""",
+			tuple(value for row in part for value in row),
+		)
+
+
+def _parts(rows: list[tuple]) -> Iterator[list[tuple]]:
+	"""Cut rows into statements of a megabyte or so; `max_allowed_packet` is 16 by default."""
+	part, size = [], 0
+	for row in rows:
+		part.append(row)
+		size += sum(len(value) for value in row if isinstance(value, str))
+		if size > STATEMENT_CHARACTERS:
+			yield part
+			part, size = [], 0
+	if part:
+		yield part
 
 
 def ring() -> None:

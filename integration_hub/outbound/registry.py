@@ -21,6 +21,34 @@ PAYMENT, JOURNAL = "Payment Entry", "Journal Entry"
 # What moves or reserves goods: the levels are looked at once it is committed.
 STOCK_SOURCES = ("Stock Ledger Entry", ORDER)
 
+# Frappe's logs, and what holds keys to other doors: no `document.*` event tells of them.
+UNTOLD = frozenset(
+	{
+		"Access Log",
+		"Activity Log",
+		"API Request Log",
+		"Deleted Document",
+		"Email Account",
+		"Email Queue",
+		"Error Log",
+		"Integration Request",
+		"Notification Log",
+		"OAuth Authorization Code",
+		"OAuth Bearer Token",
+		"OAuth Client",
+		"Permission Log",
+		"Route History",
+		"Scheduled Job Log",
+		"Social Login Key",
+		"Token Cache",
+		"User Social Login",
+		"Version",
+		"View Log",
+		"Webhook",
+		"Webhook Request Log",
+	}
+)
+
 DOCUMENT = "document."
 STOCK = "stock.changed"
 TEST = "webhook.test"

@@ -19,7 +19,7 @@ from integration_hub.mapping.engine import FieldMap
 from integration_hub.mapping.errors import BadExpression, MapFaults
 from integration_hub.mapping.expressions import Expression
 from integration_hub.mapping.expressions import compile as compile_expression
-from integration_hub.outbound.registry import BY_NAME, DOCUMENT, matching
+from integration_hub.outbound.registry import BY_NAME, DOCUMENT, UNTOLD, matching
 
 _VERSION_KEY = "hub_subscriptions_version"
 # A background job may run for long; it looks again after so many seconds.
@@ -204,7 +204,7 @@ def _subscription(row, system, lines: list) -> Subscription:
 		events=frozenset(
 			event.name
 			for line in lines
-			for event in matching(line.event)
+			for event in matching(line.event or "")
 			if event.name in allowed and not event.name.startswith(DOCUMENT)
 		),
 		documents=tuple(wanted for line in lines if (wanted := _wanted(line, allowed))),
@@ -213,8 +213,8 @@ def _subscription(row, system, lines: list) -> Subscription:
 
 
 def _wanted(line, allowed: set[str]) -> Wanted | None:
-	events = {event.name for event in matching(line.event) if event.name.startswith(DOCUMENT)} & allowed
-	if not events or not line.document_type:
+	events = {event.name for event in matching(line.event or "") if event.name.startswith(DOCUMENT)} & allowed
+	if not events or not line.document_type or line.document_type in UNTOLD:
 		return None
 	names = [name.strip() for name in (line.field_names or "").split(",") if name.strip()]
 	return Wanted(frozenset(events), line.document_type, tuple(names) or None)

@@ -20,7 +20,6 @@ PAUSE_SECONDS = 5
 def sweep() -> None:
 	"""Every minute, before anything that takes long: what the doorbell and the cache missed, and what people must know."""
 	subscriptions.publish_version()
-	_release_forgotten()
 	alerts.tell()
 
 
@@ -37,6 +36,7 @@ def deliver(seconds: float = JOB_SECONDS) -> None:
 	"""Deliver what is due, within the time a job of Frappe's queue has; tell of changed stock first."""
 	began = time.monotonic()
 	with transaction.read_committed(), Loop() as loop:
+		_release_forgotten()
 		stock.look()
 		stream.number()
 		loop.run(seconds=max(0, seconds - (time.monotonic() - began)))
@@ -69,6 +69,7 @@ def deliver_forever() -> None:
 		while not loop.stopped:
 			try:
 				with transaction.read_committed():
+					_release_forgotten()
 					stream.number()
 					stock.look()
 					loop.run(seconds=TURN_SECONDS, wait=True)

@@ -1,10 +1,17 @@
 """What a system's user may read of a document: nothing else goes into an event."""
 
+import re
+
 import frappe
 from frappe.model import no_value_fields, table_fields
 from frappe.model.document import Document
 
 from integration_hub.documents.events import SHOWN
+
+# Names of fields that open doors, whatever their type: API keys, tokens, reset keys.
+_SECRET = re.compile(
+	r"(secret|password|passwd|token|private_key|api_key|access_key|reset_.*key|authorization_code)"
+)
 
 
 def may_read(doc: Document, user: str) -> bool:
@@ -37,10 +44,18 @@ def _values(meta) -> set[str]:
 
 
 def hidden_fields(doctype: str, user: str, parent: str) -> set[str]:
-	"""Return the fields above the user's permission levels; passwords are hidden from everybody."""
+	"""Return the fields above the user's permission levels, and those he sees masked; what opens doors is hidden from all."""
 	meta = frappe.get_meta(doctype)
-	fields = [df for df in meta.fields if df.permlevel or df.fieldtype == "Password"]
-	if not fields:
-		return set()
-	levels = meta.get_permlevel_access("read", parenttype=parent, user=user)
-	return {df.fieldname for df in fields if df.fieldtype == "Password" or df.permlevel not in levels}
+	secret = {
+		df.fieldname for df in meta.fields if df.fieldtype == "Password" or _SECRET.search(df.fieldname)
+	}
+	leveled = [df for df in meta.fields if df.permlevel]
+	# Version 16 shows some fields as XXX to whom it does not trust with them.
+	masked = [df for df in meta.fields if df.get("mask")]
+	if leveled:
+		levels = meta.get_permlevel_access("read", parenttype=parent, user=user)
+		secret |= {df.fieldname for df in leveled if df.permlevel not in levels}
+	if masked:
+		levels = meta.get_permlevel_access("mask", parenttype=parent, user=user)
+		secret |= {df.fieldname for df in masked if df.permlevel not in levels}
+	return secret

@@ -8,11 +8,10 @@ from integration_hub.exceptions import Fault, HubError, ValidationFailed
 from integration_hub.mapping.errors import BadExpression
 from integration_hub.mapping.expressions import compile as compile_expression
 from integration_hub.outbound import network, visibility
-from integration_hub.outbound.registry import DOCUMENT, EventType, matching
+from integration_hub.outbound.registry import DOCUMENT, UNTOLD, EventType, matching
 
-# Telling of the hub's own records, or of Frappe's logs, would tell of the telling.
+# Telling of the hub's own records would tell of the telling.
 _OWN_MODULE = "Integration Hub"
-_LOGS = ("Integration Request", "Error Log", "Version", "Activity Log", "Access Log", "Webhook Request Log")
 
 
 def check(doc: Document) -> None:
@@ -70,7 +69,7 @@ def _document(row, system, pointer: str) -> list[Fault]:
 		message = _("There is no document type {0}.").format(doctype or "—")
 		return [Fault(f"{pointer}/document_type", message, "unknown_document_type")]
 	meta = frappe.get_meta(doctype)
-	if meta.istable or meta.get("is_virtual") or meta.module == _OWN_MODULE or doctype in _LOGS:
+	if meta.istable or meta.get("is_virtual") or meta.module == _OWN_MODULE or doctype in UNTOLD:
 		message = _("{0} raises no events: choose the document it belongs to.").format(_(doctype))
 		return [Fault(f"{pointer}/document_type", message, "no_events")]
 	if system.user and not frappe.has_permission(doctype, "read", user=system.user):

@@ -13,6 +13,7 @@ def test_a_call(listen):
 """
 
 import json
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -185,7 +186,19 @@ def forget(system: str) -> None:
 	"""Remove a system's webhooks and what was captured for them."""
 	frappe.db.rollback()
 	for name in frappe.get_all("Hub Webhook", {"system": system}, pluck="name"):
-		frappe.delete_doc("Hub Webhook", name, ignore_permissions=True, force=True)
+		# Nobody begins anything with it any more, and what is under way ends.
+		frappe.db.set_value("Hub Webhook", name, "status", "Disabled")
+		frappe.db.commit()
+		for last in (False, False, True):
+			try:
+				frappe.delete_doc("Hub Webhook", name, ignore_permissions=True, force=True)
+				frappe.db.commit()
+				break
+			except frappe.QueryDeadlockError:
+				frappe.db.rollback()
+				if last:
+					raise
+				time.sleep(1)
 	for table in ("tabHub Event Delivery", "tabHub Event"):
 		frappe.db.sql(f"DELETE FROM `{table}` WHERE `system` = %s", (system,))
 	if not frappe.db.count("Hub Webhook"):

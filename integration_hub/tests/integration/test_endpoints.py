@@ -211,8 +211,8 @@ def test_busy_endpoints_leave_threads_to_the_others(listen, shop, monkeypatch):
 		last = listen.push(fast, "order.*", system=shop)
 		for ear in (*busy, last):
 			put(ear, 40)
-		deliver(seconds=1)
-		assert statuses(last)["Delivered"] > 5
+		deliver(seconds=3)
+		assert statuses(last).get("Delivered", 0) > 5
 
 
 def test_a_slow_call_does_not_hold_up_the_next_turn(listen, shop, receiver):
