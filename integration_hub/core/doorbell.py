@@ -4,13 +4,15 @@ import socket
 import time
 from urllib.parse import urlparse
 
+from redis.exceptions import RedisError
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import JobStatus
 
 import frappe
 from frappe.utils.background_jobs import get_job_status
 
 TIMEOUT = 0.3
-PAUSE = 30
+PAUSE = 5
 
 _silent_until = 0.0
 
@@ -33,21 +35,31 @@ def _ring(method: str, slots: int) -> None:
 	global _silent_until
 	if time.monotonic() < _silent_until:
 		return
+	log = frappe.logger("integration_hub")
 	try:
 		_check_redis()
-		for slot in range(slots + 1):
-			job_id = f"{method}.{slot}"
+		_ask_a_worker(method, slots)
+	except (OSError, RedisError):
+		_silent_until = time.monotonic() + PAUSE
+		log.warning("The queue's Redis does not answer; the sweep will do the work")
+	except Exception:
+		# RQ may forget a job while it is looked at: no reason to be silent the next time.
+		log.exception("The bell was not heard; the sweep will do the work")
+
+
+def _ask_a_worker(method: str, slots: int) -> None:
+	for slot in range(slots + 1):
+		job_id = f"{method}.{slot}"
+		try:
 			status = get_job_status(job_id)
 			if status == JobStatus.QUEUED:
 				return
 			if status != JobStatus.STARTED:
 				frappe.enqueue(method, queue="short", job_id=job_id, deduplicate=True)
 				return
-	except Exception:
-		_silent_until = time.monotonic() + PAUSE
-		frappe.logger("integration_hub").warning(
-			"The queue's Redis does not answer; the sweep will do the work"
-		)
+		except (NoSuchJobError, InvalidJobOperation):
+			# It ended in this moment; the next slot will do.
+			continue
 
 
 def _check_redis() -> None:
