@@ -104,6 +104,11 @@ class Listening:
 			forget(system)
 		self._opened.close()
 
+	def made_elsewhere(self, system: System) -> System:
+		"""Have a system that gets its webhooks in another way, as in the Desk, cleaned up after as well."""
+		self._listening.add(system.name)
+		return system
+
 	def pull(self, *events: str, system: System | None = None, **webhook) -> Ear:
 		"""Make a webhook that keeps these events and patterns for events.list.
 

@@ -80,7 +80,7 @@ def fill_webhook(desk, system: str, url: str, event: str) -> None:
 
 
 def test_a_webhook_is_made_its_secret_shown_once_and_tried(desk, listen, systems, receiver):
-	system = systems.new()
+	system = listen.made_elsewhere(systems.new())
 	listen.open_for(receiver.port)
 	fill_webhook(desk, system.name, receiver.url + "/hook", "order.submitted")
 	desk.page.keyboard.press("Control+s")
