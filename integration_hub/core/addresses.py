@@ -153,7 +153,7 @@ def check_url(url: str, rules: Rules) -> Target:
 		raise AddressRefused(_("Leave out the fragment: # and what follows it never reach the receiver."))
 	host, port = _host_and_port(authority, scheme)
 	if port not in rules.open_ports:
-		ports = ", ".join(map(str, sorted(rules.open_ports)))
+		ports = ", ".join(str(port) for port in sorted(rules.open_ports))
 		raise AddressRefused(
 			_("Port {0} is not open for calls from this site. Use one of: {1}."), port, ports
 		)

@@ -108,11 +108,11 @@ class _ExactFunctions(Functions):
 
 	@signature({"types": ["array-number"]})
 	def _func_sum(self, arg):
-		return _of_their_kind(sum(map(exact, arg), Decimal(0)), arg)
+		return _of_their_kind(sum((exact(each) for each in arg), Decimal(0)), arg)
 
 	@signature({"types": ["array-number"]})
 	def _func_avg(self, arg):
-		return _of_their_kind(sum(map(exact, arg), Decimal(0)) / len(arg), arg) if arg else None
+		return _of_their_kind(sum((exact(each) for each in arg), Decimal(0)) / len(arg), arg) if arg else None
 
 	@signature({"types": []})
 	def _func_to_number(self, arg):

@@ -96,7 +96,7 @@ def _members(schema: dict, defs: dict, prefix: str) -> Iterator[tuple[str, str, 
 		kinds = [_resolved(kind, defs) for kind in member.get("anyOf", [member])]
 		path = f"{prefix}{name}"
 		if not any("properties" in kind for kind in kinds):
-			yield path, " or ".join(map(_type, kinds)), member.get("description", "")
+			yield path, " or ".join(_type(kind) for kind in kinds), member.get("description", "")
 		for kind in kinds:
 			inner = _resolved(kind.get("items", {}), defs)
 			if "properties" in kind:

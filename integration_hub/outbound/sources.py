@@ -59,7 +59,7 @@ def _delivery(doc: Document, method: str, wants: Wants) -> Iterator[Happening]:
 	}
 	name = names.get(method)
 	moved = method in ("submitted", "cancelled")
-	if not name or not (wants(name) or (moved and any(map(wants, _FULFILLED)))):
+	if not name or not (wants(name) or (moved and any(wants(state) for state in _FULFILLED))):
 		return
 	orders = _orders(doc, "against_sales_order")
 	yield Happening(name, doc, orders)

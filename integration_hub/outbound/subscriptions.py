@@ -123,11 +123,15 @@ def forget() -> None:
 def publish_version() -> None:
 	"""Write the database's version into the cache; also by each sweep, for a cache that was away meanwhile."""
 	with suppress(RedisError):
+		# The key is the site's own; Frappe's way keeps a copy in memory that a long job would go on reading.
+		# nosemgrep: frappe-cache-breaks-multitenancy
 		frappe.cache.set(frappe.cache.make_key(_VERSION_KEY), _version())
 
 
 def _published_version() -> str | None:
 	try:
+		# As above.
+		# nosemgrep: frappe-cache-breaks-multitenancy
 		found = frappe.cache.get(frappe.cache.make_key(_VERSION_KEY))
 	except RedisError:
 		return None
