@@ -22,7 +22,7 @@ from integration_hub.tests.recipe import Recipe
 from integration_hub.tests.stack import Http
 
 CARTS = int(os.environ.get("HUB_CARTS") or 200)
-SEED = os.environ.get("HUB_CARTS_SEED") or "hub"
+SEED = os.environ.get("HUB_CARTS_SEED") or "aa1"
 SEED = secrets.token_hex(4) if SEED == "random" else SEED
 # Clients at work at the same time, each with goods and customers of its own.
 CLIENTS = 3
