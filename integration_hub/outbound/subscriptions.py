@@ -130,7 +130,7 @@ def publish_version() -> None:
 
 def _published_version() -> str | None:
 	try:
-		# As above.
+		# The key is the site's own, and a copy in memory would hide that another process changed it.
 		# nosemgrep: frappe-cache-breaks-multitenancy
 		found = frappe.cache.get(frappe.cache.make_key(_VERSION_KEY))
 	except RedisError:

@@ -79,6 +79,7 @@ class Receiver:
 def receiver(request, tmp_path_factory):
 	runtime = PROGRAMS[request.param]("", 0)[0]
 	if not shutil.which(runtime):
+		# The project needs neither Node.js nor PHP to run: only who reads these examples does. Python's always runs.
 		pytest.skip(f"no {runtime} on this machine")
 	with Receiver(request.param, tmp_path_factory.mktemp("inbox")) as running:
 		yield running
