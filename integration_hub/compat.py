@@ -165,6 +165,12 @@ def after_commit_once(callback: Callable[[], None]) -> None:
 		frappe.db.after_commit.add(callback)
 
 
+def before_commit_once(callback: Callable[[], None]) -> None:
+	"""Have a function called before this transaction's commit, once however often it is asked for."""
+	if callback not in frappe.db.before_commit._functions:
+		frappe.db.before_commit.add(callback)
+
+
 def note_advance_given_back(order: Document, entry: Document, amount: float) -> None:
 	"""Note on an order that an entry, set against its advances, pays back part of them, and count them anew.
 

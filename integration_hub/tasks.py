@@ -12,6 +12,7 @@ def sweep() -> None:
 	upkeep.sweep()
 	queue.drain(seconds=SWEEP_SECONDS)
 	upkeep.deliver(seconds=SWEEP_SECONDS)
+	upkeep.remove_forgotten()
 
 
 def drain() -> None:

@@ -16,7 +16,7 @@ from integration_hub.documents import events as documents
 from integration_hub.outbound import outbox, sources, subscriptions, visibility
 from integration_hub.outbound.envelope import Envelope, Subject
 from integration_hub.outbound.outbox import NewDelivery, NewEvent
-from integration_hub.outbound.registry import STOCK, STOCK_SOURCES
+from integration_hub.outbound.registry import INVOICE, STOCK, STOCK_SOURCES
 from integration_hub.outbound.shaping import Allowance, shape
 from integration_hub.outbound.sources import Happening
 from integration_hub.outbound.subscriptions import Subscription, Subscriptions
@@ -51,11 +51,30 @@ def on_doc_event(doc: Document, method: str, *args) -> None:
 		return
 	if happened == "submitted" and doc.doctype in documents.OBJECTS:
 		compat.settle_new_status(doc)
+	_note_reconciled(doc, happened)
 	allowance = Allowance()
-	found = _business(doc, happened, wanted, allowance)
+	found = _business(sources.business(doc, happened, wanted.events.__contains__), wanted, allowance)
 	old_name = args[0] if happened == "renamed" else None
 	found += _generic(doc, happened, wanted, allowance, old_name)
 	outbox.add(found)
+
+
+def _note_reconciled(doc: Document, happened: str) -> None:
+	"""Note which invoices to tell of before the commit; one that is submitted takes its advances so, and tells by itself."""
+	noted = getattr(frappe.local, "hub_reconciled", None)
+	if noted is None:
+		noted = frappe.local.hub_reconciled = {}
+	if happened == "updated" and (invoices := sources.reconciled(doc)):
+		noted.update(dict.fromkeys(invoices))
+		compat.before_commit_once(_tell_reconciled)
+	elif happened == "submitted" and doc.doctype == INVOICE:
+		noted.pop(doc.name, None)
+
+
+def _tell_reconciled() -> None:
+	invoices, frappe.local.hub_reconciled = frappe.local.hub_reconciled, {}
+	wanted = subscriptions.current()
+	outbox.add(_business(sources.settled(list(invoices), wanted.events.__contains__), wanted, Allowance()))
 
 
 def on_request_changed(request: str, system: str, succeeded: bool, queued: bool) -> None:
@@ -102,9 +121,9 @@ def _is_part_of_another(doc: Document, method: str) -> bool:
 	return method == "on_update" and bool(doc.flags.in_insert or doc.get("_action") == "submit")
 
 
-def _business(doc: Document, happened: str, wanted: Subscriptions, allowance: Allowance) -> list[NewEvent]:
+def _business(happenings: list[Happening], wanted: Subscriptions, allowance: Allowance) -> list[NewEvent]:
 	events = []
-	for one in sources.business(doc, happened, wanted.events.__contains__):
+	for one in happenings:
 		to = [sub for sub in wanted.to(one.event) if sub.echo or sub.system != wanted.caller]
 		for group in _by_system(to).values():
 			if visibility.may_read(one.doc, group[0].user):

@@ -341,11 +341,21 @@ def give_up(name: str, because: str) -> bool:
 	)
 
 
-def forget_webhook(webhook: str) -> None:
-	"""Remove the deliveries of a webhook that is being deleted; its events stay."""
-	_remove(
-		DELIVERY,
-		sql.run("SELECT name FROM `tabHub Event Delivery` WHERE webhook = %s", (webhook,), pluck=True),
+def forget_webhook(webhook: str) -> int:
+	"""Remove deliveries of a webhook that is deleted, at most a thousand; its events stay. Return how many."""
+	names = sql.run(
+		"SELECT name FROM `tabHub Event Delivery` WHERE webhook = %s LIMIT %s", (webhook, BATCH), pluck=True
+	)
+	_remove(DELIVERY, names)
+	return len(names)
+
+
+def forgotten_webhooks() -> list[str]:
+	"""Return webhooks that are deleted and have deliveries left; no locks."""
+	return sql.run(
+		"""SELECT webhook FROM (SELECT DISTINCT webhook FROM `tabHub Event Delivery`) delivery
+		WHERE webhook NOT IN (SELECT name FROM `tabHub Webhook`)""",
+		pluck=True,
 	)
 
 

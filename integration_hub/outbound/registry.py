@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from frappe import _
+
+from integration_hub.exceptions import Fault, ValidationFailed
 from integration_hub.schemas.events import (
 	DocumentEvent,
 	FulfillmentEvent,
@@ -16,7 +19,7 @@ from integration_hub.schemas.events import (
 )
 
 ORDER, DELIVERY, INVOICE = "Sales Order", "Delivery Note", "Sales Invoice"
-PAYMENT, JOURNAL = "Payment Entry", "Journal Entry"
+PAYMENT, JOURNAL, UNRECONCILED = "Payment Entry", "Journal Entry", "Unreconcile Payment"
 
 # What moves or reserves goods: the levels are looked at once it is committed.
 STOCK_SOURCES = ("Stock Ledger Entry", ORDER)
@@ -73,7 +76,7 @@ class EventType:
 
 
 _MOVES = (DELIVERY, INVOICE)
-_PAYS = (PAYMENT, INVOICE, JOURNAL)
+_PAYS = (PAYMENT, INVOICE, JOURNAL, UNRECONCILED)
 
 EVENTS: tuple[EventType, ...] = (
 	EventType("order.created", "An order was saved as a draft", OrderEvent, "orders:read", (ORDER,)),
@@ -129,7 +132,7 @@ EVENTS: tuple[EventType, ...] = (
 	EventType("invoice.paid", "Nothing of an invoice is owed any more", InvoiceEvent, "sales:read", _PAYS),
 	EventType(
 		"invoice.unpaid",
-		"A payment of an invoice was cancelled, and nothing of it is paid any more",
+		"A payment of an invoice was cancelled or taken off it, and nothing of it is paid any more",
 		InvoiceEvent,
 		"sales:read",
 		_PAYS,
@@ -185,6 +188,23 @@ def matching(pattern: str) -> list[EventType]:
 		return [BY_NAME[pattern]]
 	area, rest = pattern.partition(".")[::2]
 	return [event for event in EVENTS if rest == "*" and event.name.startswith(f"{area}.")]
+
+
+def unknown_event(name: str, pointer: str) -> Fault:
+	"""Return the fault of a name that is none of the catalogue's."""
+	message = _("There is no event {0}. docs/event-catalogue.md lists them all.").format(name)
+	return Fault(pointer, message, "unknown_event")
+
+
+def check_name(name: str | None, pointer: str) -> None:
+	"""Refuse a name that is none of the catalogue's; None passes.
+
+	Raises:
+		ValidationFailed
+	"""
+	if name and name not in BY_NAME:
+		fault = unknown_event(name, pointer)
+		raise ValidationFailed(fault.message, errors=[fault])
 
 
 def patterns() -> list[str]:

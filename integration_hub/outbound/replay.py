@@ -14,7 +14,7 @@ from integration_hub.exceptions import Fault, NotFound, ValidationFailed
 from integration_hub.outbound import outbox, subscriptions
 from integration_hub.outbound.envelope import Envelope, Subject
 from integration_hub.outbound.outbox import NewDelivery, NewEvent
-from integration_hub.outbound.registry import DOCUMENT
+from integration_hub.outbound.registry import DOCUMENT, check_name
 from integration_hub.outbound.shaping import shape
 from integration_hub.outbound.subscriptions import Subscription, Wanted
 from integration_hub.schemas.events import EventsReplay
@@ -27,13 +27,14 @@ def replay(caller: Caller, body: EventsReplay) -> dict:
 
 	Raises:
 		NotFound: an id or the webhook is none of the caller's.
-		ValidationFailed: neither ids nor since, what goes with the other, or more than 10,000 events.
+		ValidationFailed: neither ids nor since, what goes with the other, an unknown name, or more than 10,000 events.
 	"""
 	if (body.ids is None) == (body.since is None):
 		raise _fault("", _("Send either ids or since."), "one_of")
 	for name in ("until", "type"):
 		if body.ids and getattr(body, name) is not None:
 			raise _fault(f"/{name}", _("{0} goes with since, not with ids.").format(name), "one_of")
+	check_name(body.type, "/type")
 	webhooks = _webhooks(caller.name, body.webhook)
 	events = _by_ids(caller.name, body.ids) if body.ids else _by_time(caller.name, body)
 	return again(events, webhooks, frappe.session.user)

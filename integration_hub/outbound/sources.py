@@ -1,7 +1,7 @@
 """Document event → what has happened in the words of the business.
 
 ERPNext changes an order's and an invoice's state by SQL, without a document event, so these are raised from the delivery,
-invoice or payment that changed them.
+invoice, payment or reconciliation that changed them.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from frappe.utils import flt
 from integration_hub.documents import events as documents
 from integration_hub.documents.events import load
 from integration_hub.documents.sales import in_party_currency
-from integration_hub.outbound.registry import DELIVERY, INVOICE, JOURNAL, ORDER, PAYMENT
+from integration_hub.outbound.registry import DELIVERY, INVOICE, JOURNAL, ORDER, PAYMENT, UNRECONCILED
 
 Wants = Callable[[str], bool]
 
@@ -92,14 +92,49 @@ def _payment(doc: Document, method: str, wants: Wants) -> Iterator[Happening]:
 		return
 	received = "payment.received" if doc.payment_type == "Receive" else "payment.refunded"
 	yield Happening(received if method == "submitted" else "payment.cancelled", doc)
-	invoices = [row.reference_name for row in doc.references if row.reference_doctype == INVOICE]
-	yield from _settled(invoices, wants)
+	yield from _settled(list(_allocated(doc)), wants)
 
 
 def _journal(doc: Document, method: str, wants: Wants) -> Iterator[Happening]:
 	if method in ("submitted", "cancelled"):
-		invoices = [row.reference_name for row in doc.accounts if row.reference_type == INVOICE]
-		yield from _settled(invoices, wants)
+		yield from _settled(list(_allocated(doc)), wants)
+
+
+def _unreconciled(doc: Document, method: str, wants: Wants) -> Iterator[Happening]:
+	if method == "submitted":
+		rows = [row.reference_name for row in doc.allocations if row.reference_doctype == INVOICE]
+		yield from _settled(rows, wants)
+
+
+def reconciled(doc: Document) -> list[str]:
+	"""Return the invoices that a submitted payment or journal is set against, or no longer is, since it was last saved.
+
+	What they owe ERPNext writes afterwards.
+	"""
+	if doc.doctype not in (PAYMENT, JOURNAL) or doc.docstatus != 1 or not doc.get_doc_before_save():
+		return []
+	now, before = _allocated(doc), _allocated(doc.get_doc_before_save())
+	return [name for name in {**now, **before} if now.get(name) != before.get(name)]
+
+
+def settled(names: list[str], wants: Wants) -> list[Happening]:
+	"""Return how far invoices are paid by now, where somebody wants to know."""
+	return [one for one in _settled(names, wants) if wants(one.event)]
+
+
+def _allocated(doc: Document) -> dict[str, float]:
+	"""Return how much of a payment or journal goes to each invoice."""
+	rows: dict[str, float] = {}
+	if doc.doctype == PAYMENT:
+		found = [(row.reference_doctype, row.reference_name, row.allocated_amount) for row in doc.references]
+	else:
+		found = [
+			(row.reference_type, row.reference_name, flt(row.credit) - flt(row.debit)) for row in doc.accounts
+		]
+	for doctype, name, amount in found:
+		if doctype == INVOICE:
+			rows[name] = rows.get(name, 0) + flt(amount)
+	return rows
 
 
 def _settled(names: list[str], wants: Wants) -> Iterator[Happening]:
@@ -109,7 +144,7 @@ def _settled(names: list[str], wants: Wants) -> Iterator[Happening]:
 	):
 		return
 	paid: dict[str, Document] = {}
-	for name in dict.fromkeys(names):
+	for name in names:
 		invoice = load(INVOICE, name)
 		if not invoice or invoice.docstatus != 1 or invoice.is_return:
 			continue
@@ -149,4 +184,11 @@ def _states(orders: list[Document], percent: str, names: tuple[str, str, str]) -
 		yield Happening(names[2] if done >= 100 else names[1] if done > 0 else names[0], order)
 
 
-_RAISERS = {ORDER: _order, DELIVERY: _delivery, INVOICE: _invoice, PAYMENT: _payment, JOURNAL: _journal}
+_RAISERS = {
+	ORDER: _order,
+	DELIVERY: _delivery,
+	INVOICE: _invoice,
+	PAYMENT: _payment,
+	JOURNAL: _journal,
+	UNRECONCILED: _unreconciled,
+}

@@ -13,7 +13,7 @@ from integration_hub.core.context import Caller
 from integration_hub.core.cursor import NotACursor, page
 from integration_hub.core.operations import Operation
 from integration_hub.exceptions import Fault, NotFound, ValidationFailed
-from integration_hub.outbound import replay, turns
+from integration_hub.outbound import registry, replay, turns
 from integration_hub.schemas.events import (
 	EventAnswer,
 	EventGet,
@@ -66,8 +66,9 @@ def list_events(caller: Caller, query: EventsList) -> dict:
 	"""Return a page of the caller's events, oldest first.
 
 	Raises:
-		ValidationFailed: the cursor is none of this list's.
+		ValidationFailed: the cursor is none of this list's, or there is no event of that name.
 	"""
+	registry.check_name(query.type, "?type")
 	number()
 
 	def fetch(key: list, backwards: bool, count: int) -> list[dict]:

@@ -15,12 +15,25 @@ from integration_hub.outbound.delivery import JOB_SECONDS, Loop
 # How long the loop under a process manager delivers before it looks at the rest.
 TURN_SECONDS = 5
 PAUSE_SECONDS = 5
+# Thousands of deliveries of a deleted webhook that one sweep removes.
+BATCHES = 20
 
 
 def sweep() -> None:
 	"""Every minute, before anything that takes long: what the doorbell and the cache missed, and what people must know."""
 	subscriptions.publish_version()
 	alerts.tell()
+
+
+def remove_forgotten() -> None:
+	"""Remove what deleted webhooks have left, in batches, each committed: a long backlog takes several sweeps."""
+	frappe.db.rollback()
+	for webhook in outbox.forgotten_webhooks():
+		for _batch in range(BATCHES):
+			removed = outbox.forget_webhook(webhook)
+			sql.commit()
+			if removed < outbox.BATCH:
+				break
 
 
 def _release_forgotten() -> None:

@@ -8,10 +8,12 @@ from integration_hub.exceptions import Fault, HubError, ValidationFailed
 from integration_hub.mapping.errors import BadExpression
 from integration_hub.mapping.expressions import compile as compile_expression
 from integration_hub.outbound import network, visibility
-from integration_hub.outbound.registry import DOCUMENT, UNTOLD, EventType, matching
+from integration_hub.outbound.registry import DOCUMENT, UNTOLD, EventType, matching, unknown_event
 
 # Telling of the hub's own records would tell of the telling.
 _OWN_MODULE = "Integration Hub"
+# Of one system: each is asked about every document that is saved.
+MOST = 100
 
 
 def check(doc: Document) -> None:
@@ -21,11 +23,25 @@ def check(doc: Document) -> None:
 		ValidationFailed: with every fault.
 		AddressNotReachable: the URL is none the hub would call.
 	"""
-	faults = [*_events(doc), *_url(doc), *_condition(doc), *_field_map(doc), *_concurrency(doc)]
+	faults = [
+		*_number(doc),
+		*_events(doc),
+		*_url(doc),
+		*_condition(doc),
+		*_field_map(doc),
+		*_concurrency(doc),
+	]
 	if faults:
 		raise ValidationFailed(faults[0].message, errors=faults)
 	if doc.mode == "Push" and (doc.is_new() or doc.has_value_changed("url")):
 		network.check(doc.url)
+
+
+def _number(doc: Document) -> list[Fault]:
+	if not doc.is_new() or frappe.db.count("Hub Webhook", {"system": doc.system}) < MOST:
+		return []
+	message = _("{0} has {1} webhooks already. Change or delete one of them.").format(doc.system, MOST)
+	return [Fault("", message, "too_many_webhooks")]
 
 
 def _events(doc: Document) -> list[Fault]:
@@ -47,8 +63,7 @@ def _line(row, system, scopes: set[str], pointer: str) -> list[Fault]:
 	of_documents = (row.event or "").startswith(DOCUMENT)
 	where = f"{pointer}/event" if of_documents else pointer
 	if not found:
-		message = _("There is no event {0}. docs/event-catalogue.md lists them all.").format(row.event)
-		return [Fault(where, message, "unknown_event")]
+		return [unknown_event(row.event, where)]
 	# `*` and `order.*` stand for what the system may know of them.
 	faults = _scope(row.event, found, scopes, system, where)
 	return faults or (_document(row, system, pointer) if of_documents else [])

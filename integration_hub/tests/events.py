@@ -263,6 +263,30 @@ class Desk:
 			)
 		)
 
+	def payment_on_account(self, customer: str, amount: float):
+		"""Take a customer's money without saying what for."""
+		head = {
+			"doctype": "Payment Entry",
+			"payment_type": "Receive",
+			"reference_no": "1",
+			"reference_date": nowdate(),
+		}
+		money = {"paid_to": self.masters.cash, "paid_amount": amount, "received_amount": amount}
+		party = {"party_type": "Customer", "party": customer, "company": self.masters.company}
+		return self.saved(frappe.get_doc({**head, **money, **party}))
+
+	def reconcile(self, invoice, payment) -> None:
+		"""Set money taken before against an invoice, in ERPNext's tool for it."""
+		tool = frappe.get_doc("Payment Reconciliation")
+		party = {"party_type": "Customer", "party": invoice.customer, "company": invoice.company}
+		tool.update({**party, "receivable_payable_account": invoice.debit_to})
+		with by_hand():
+			tool.get_unreconciled_entries()
+			paid = [row.as_dict() for row in tool.payments if row.reference_name == payment.name]
+			owed = [row.as_dict() for row in tool.invoices if row.invoice_number == invoice.name]
+			tool.allocate_entries(frappe._dict(payments=paid, invoices=owed))
+			tool.reconcile()
+
 	def payment(self, invoice: str, submit: bool = True):
 		entry = get_payment_entry("Sales Invoice", invoice)
 		entry.update({"reference_no": "1", "reference_date": nowdate()})

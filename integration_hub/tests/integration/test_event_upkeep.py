@@ -12,7 +12,7 @@ import frappe
 
 from integration_hub.constants.roles import MANAGER, USER
 from integration_hub.integration_hub.doctype.hub_event.hub_event import HubEvent
-from integration_hub.outbound import alerts, endpoints, outbox
+from integration_hub.outbound import alerts, endpoints, outbox, upkeep
 from integration_hub.outbound.endpoints import Ended
 from integration_hub.outbound.envelope import Envelope, Subject
 from integration_hub.outbound.outbox import NewDelivery, NewEvent
@@ -100,6 +100,17 @@ def test_old_events_go_with_their_deliveries(ear, site):
 	HubEvent.clear_old_logs(AGES)
 	assert set(kept(ear)) == {edge, young}
 	assert {row.event for row in ear.deliveries()} == {edge, young}
+
+
+def test_a_long_backlog_of_a_deleted_webhook_goes_later(ear):
+	"""Nobody waits for it: the call removes a thousand, and each sweep some more."""
+	events = write(ear, outbox.BATCH + 2)
+	assert ear.http.post("webhooks.delete", {"id": ear.webhook}).status == 200
+	assert len(ear.deliveries()) == 2
+	assert outbox.forgotten_webhooks() == [ear.webhook]
+	upkeep.remove_forgotten()
+	assert (ear.deliveries(), outbox.forgotten_webhooks()) == ([], [])
+	assert set(kept(ear)) == set(events)
 
 
 @pytest.mark.parametrize("status", ["Pending", "Sending", "Scheduled", "Held"])
@@ -218,7 +229,12 @@ def test_documents_are_saved_while_a_webhook_is_deleted(ear, listen, receiver, s
 	other.update(status="paused")
 	for _batch in range(4):
 		write(other, 500)
-	written = busy(stack, ear, lambda: other.http.post("webhooks.delete", {"id": other.webhook}))
+
+	def delete() -> None:
+		other.http.post("webhooks.delete", {"id": other.webhook})
+		upkeep.remove_forgotten()
+
+	written = busy(stack, ear, delete)
 	assert written > 0
 	assert (len(ear.deliveries()), other.deliveries()) == (written, [])
 

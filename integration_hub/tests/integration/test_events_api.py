@@ -203,6 +203,7 @@ def test_limits(limit, ear):
 		({"offset": "1"}, "?offset", "unknown_field"),
 		({"system": "another"}, "?system", "unknown_field"),
 		({"type": ""}, "?type", "too_short"),
+		({"type": "order.eaten"}, "?type", "unknown_event"),
 		({"cursor": "x" * 1001}, "?cursor", "too_long"),
 	],
 )
@@ -547,6 +548,7 @@ def test_those_of_a_kind(quiet, site):
 		({"since": 1}, ["/since"]),
 		({"since": "1969-12-31"}, ["/since"]),
 		({"since": "2026-01-01", "before": "2026-01-02"}, ["/before"]),
+		({"since": "2026-01-01", "type": "order.eaten"}, ["/type"]),
 	],
 )
 def test_replay_names_what_is_wrong(body, pointers, hub):

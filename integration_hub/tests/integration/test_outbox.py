@@ -282,6 +282,26 @@ def test_an_invoice_paid_by_journal_and_payment(ear, desk):
 	assert ear.heard() == ["invoice.paid", "order.paid"]
 
 
+def test_money_set_against_an_invoice_later(ear, desk, factory, masters):
+	"""By Payment Reconciliation, which is no document, and taken off again by Unreconcile Payment."""
+	invoice = desk.invoice(4, 10, customer=factory.customer())
+	first, second = (desk.payment_on_account(invoice.customer, amount) for amount in (30, 10))
+	assert ear.heard() == ["invoice.submitted", "payment.received", "payment.received"]
+	desk.reconcile(invoice, first)
+	assert ear.heard() == ["invoice.partially_paid"]
+	desk.reconcile(invoice, second)
+	assert ear.heard() == ["invoice.paid"]
+	undone = {"voucher_type": "Payment Entry", "voucher_no": second.name, "company": masters.company}
+	undo = frappe.get_doc({"doctype": "Unreconcile Payment", **undone})
+	undo.add_references()
+	desk.saved(undo)
+	assert ear.heard() == ["invoice.partially_paid"]
+	with by_hand():
+		first.reload()
+		first.save()
+	assert ear.heard() == []
+
+
 def test_credit_by_hand(ear, desk):
 	sales_order = desk.order()
 	invoice = desk.saved(make_sales_invoice(sales_order.name))

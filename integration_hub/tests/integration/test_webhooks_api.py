@@ -141,6 +141,20 @@ def test_create_keeps_what_was_sent(owner):
 	assert listed(owner) == [plain(answer)]
 
 
+def test_a_system_has_no_more_than_a_hundred(owner):
+	first = made(owner, external_id="H")
+	doc = frappe.get_doc(DOCTYPE, first["id"])
+	for number in range(99):
+		copy = frappe.copy_doc(doc)
+		copy.update({"name": f"{first['id']}-{number}", "status": "Disabled", "docstatus": 0})
+		copy.db_insert()
+	frappe.db.commit()
+	refused = owner.http.post("webhooks.create", {**BODY, "external_id": "I"})
+	expect.problem(refused, 422, "validation_failed", [""])
+	assert refused.body["errors"][0]["code"] == "too_many_webhooks"
+	assert owner.http.post("webhooks.create", {**BODY, "external_id": "H"}).message["id"] == first["id"]
+
+
 def test_a_webhook_to_pull_has_neither_url_nor_secret(owner):
 	answer = made(owner, url=..., mode="pull")
 	assert (answer["mode"], answer["url"], "secret" in answer) == ("pull", None, False)
