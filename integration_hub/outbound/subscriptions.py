@@ -169,12 +169,14 @@ def _load() -> Subscriptions:
 		WHERE status <> 'Disabled' ORDER BY creation, name""",
 		as_dict=True,
 	)
-	lines = sql.run(
-		"SELECT parent, event, document_type, field_names FROM `tabHub Webhook Event` ORDER BY parent, idx",
-		as_dict=True,
+	lines = _by_parent(
+		sql.run(
+			"SELECT parent, event, document_type, field_names FROM `tabHub Webhook Event` ORDER BY parent, idx",
+			as_dict=True,
+		)
 	)
 	found = tuple(
-		_subscription(row, systems[row.system], [line for line in lines if line.parent == row.name])
+		_subscription(row, systems[row.system], lines.get(row.name, []))
 		for row in webhooks
 		if row.system in systems
 	)
@@ -182,16 +184,29 @@ def _load() -> Subscriptions:
 
 
 def _systems() -> dict[str, frappe._dict]:
-	"""Return the enabled systems that have a user, with their scopes."""
+	"""Return the enabled systems that have a user; those that have a webhook with their scopes."""
 	systems = sql.run(
 		"""SELECT name, user, company FROM `tabHub Connected System`
 		WHERE enabled = 1 AND coalesce(user, '') <> ''""",
 		as_dict=True,
 	)
-	scopes = sql.run("SELECT parent, scope FROM `tabHub System Scope`", as_dict=True)
+	scopes = _by_parent(
+		sql.run(
+			"""SELECT parent, scope FROM `tabHub System Scope`
+			WHERE parent IN (SELECT system FROM `tabHub Webhook`)""",
+			as_dict=True,
+		)
+	)
 	for system in systems:
-		system.scopes = {row.scope for row in scopes if row.parent == system.name}
+		system.scopes = {row.scope for row in scopes.get(system.name, ())}
 	return {system.name: system for system in systems}
+
+
+def _by_parent(rows: list[frappe._dict]) -> dict[str, list[frappe._dict]]:
+	found: dict[str, list[frappe._dict]] = {}
+	for row in rows:
+		found.setdefault(row.parent, []).append(row)
+	return found
 
 
 def _subscription(row, system, lines: list) -> Subscription:
