@@ -62,26 +62,30 @@ def bin_of(item: str, warehouse: str) -> tuple[float, float]:
 	return actual, reserved
 
 
-def _state() -> tuple:
-	"""What a refused call may not have changed, beyond what it may not have made."""
+_STATE = {
+	"Bin": ("name", "actual_qty", "reserved_qty", "stock_value"),
+	"Sales Order": (
+		"name",
+		"docstatus",
+		"status",
+		"per_delivered",
+		"per_billed",
+		"advance_paid",
+		"grand_total",
+	),
+	"Sales Order Item": ("name", "qty", "rate", "delivered_qty", "billed_amt", "returned_qty"),
+}
+
+
+def _state() -> dict[str, tuple]:
+	"""What a refused call may not have changed, beyond what it may not have made: for each table a count and a checksum."""
 	site.refresh()
-	bins = frappe.get_all(
-		"Bin", fields=["name", "actual_qty", "reserved_qty", "stock_value"], order_by="name asc", as_list=True
-	)
-	orders = frappe.get_all(
-		"Sales Order",
-		filters={"hub_external_id": ("is", "set")},
-		fields=["name", "docstatus", "status", "per_delivered", "per_billed", "advance_paid", "grand_total"],
-		order_by="name asc",
-		as_list=True,
-	)
-	lines = frappe.get_all(
-		"Sales Order Item",
-		fields=["name", "qty", "rate", "delivered_qty", "billed_amt", "returned_qty"],
-		order_by="name asc",
-		as_list=True,
-	)
-	return bins, orders, lines
+	return {doctype: _checksum(doctype, columns) for doctype, columns in _STATE.items()}
+
+
+def _checksum(doctype: str, columns: tuple[str, ...]) -> tuple:
+	values = ", ".join(f"coalesce({column}, '')" for column in columns)
+	return frappe.db.sql(f"SELECT count(*), bit_xor(crc32(concat_ws('|', {values}))) FROM `tab{doctype}`")[0]
 
 
 def refused(answer_of, status: int, code: str, pointers: list[str] | None = None) -> dict:
