@@ -32,7 +32,8 @@ class HubError(Exception):
 	"""An error with a place in the public contract.
 
 	`code` and `http_status` never change once released. `retryable` says whether the same call, unchanged, may succeed
-	later. `transient` errors are tried again by the hub itself.
+	later. `transient` errors are tried again by the hub itself; those of a `dependency`, something that is not there yet, where
+	the call was accepted for later.
 
 	Args:
 		message: what is wrong and what to do, for people; translated.
@@ -47,6 +48,7 @@ class HubError(Exception):
 	title = "Error"
 	retryable = False
 	transient = False
+	dependency = False
 
 	def __init__(
 		self,
@@ -137,6 +139,7 @@ class NotFound(HubError):
 	http_status = 404
 	code = "not_found"
 	title = "Not found"
+	dependency = True
 
 
 class MethodNotAllowed(HubError):
@@ -194,6 +197,7 @@ class ValidationFailed(Unprocessable):
 class UnknownCustomer(Unprocessable):
 	code = "unknown_customer"
 	title = "Unknown customer"
+	dependency = True
 
 
 class CustomerAmbiguous(Unprocessable):
@@ -214,6 +218,7 @@ class CreditLimitExceeded(Unprocessable):
 class UnknownItem(Unprocessable):
 	code = "unknown_item"
 	title = "Unknown item"
+	dependency = True
 
 
 class ItemAmbiguous(Unprocessable):

@@ -9,6 +9,8 @@ required_apps = ["frappe/erpnext"]
 # The public API: name → Operation. Another app may add its own.
 hub_operations = {
 	"orders.create": "integration_hub.inbound.orders.CREATE",
+	"orders.create_many": "integration_hub.inbound.order_batches.CREATE_MANY",
+	"orders.list": "integration_hub.documents.order_list.LIST",
 	"orders.get": "integration_hub.inbound.orders.GET",
 	"orders.update": "integration_hub.inbound.order_updates.UPDATE",
 	"orders.cancel": "integration_hub.inbound.cancellations.CANCEL",
@@ -19,7 +21,9 @@ hub_operations = {
 	"sales.run": "integration_hub.inbound.cycle.RUN",
 	"sales.status": "integration_hub.inbound.cycle.STATUS",
 	"requests.get": "integration_hub.documents.requests.GET",
+	"requests.list": "integration_hub.documents.requests.LIST",
 	"requests.retry": "integration_hub.documents.requests.RETRY",
+	"requests.cancel": "integration_hub.documents.requests.CANCEL",
 	"webhooks.list": "integration_hub.outbound.webhooks.LIST",
 	"webhooks.create": "integration_hub.outbound.webhooks.CREATE",
 	"webhooks.update": "integration_hub.outbound.webhooks.UPDATE",

@@ -11,6 +11,7 @@ def sweep() -> None:
 	"""Every minute: work off what the doorbell missed and what dead workers left behind."""
 	upkeep.sweep()
 	queue.drain(seconds=SWEEP_SECONDS)
+	queue.settle_batches()
 	upkeep.deliver(seconds=SWEEP_SECONDS)
 	upkeep.remove_forgotten()
 

@@ -1,6 +1,8 @@
 """Names of the HTTP headers of the public contract."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+PREFER = "Prefer"
+PREFERENCE_APPLIED = "Preference-Applied"
 REPLAYED = "Idempotent-Replayed"
 REQUEST_ID = "X-Request-Id"
 RATE_LIMIT = "X-RateLimit-Limit"

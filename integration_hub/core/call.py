@@ -44,6 +44,13 @@ class Call:
 	def url(self) -> str:
 		return self.request.path
 
+	@property
+	def prefers_async(self) -> bool:
+		"""Whether the caller asks for 202 and work later (RFC 7240: `Prefer: respond-async`, among others, in any case)."""
+		said = self.request.headers.getlist(headers.PREFER)
+		preferences = [each.partition(";")[0].strip().lower() for line in said for each in line.split(",")]
+		return "respond-async" in preferences
+
 	def body(self) -> bytes:
 		"""Return the raw body.
 

@@ -49,7 +49,10 @@ def decide(status: str, same_payload: bool, lease_expired: bool) -> Verdict:
 
 @dataclass(frozen=True)
 class Row:
-	"""A Hub Request as the claim needs it."""
+	"""A Hub Request as the claim needs it.
+
+	`is_open`: a batch whose items are being worked off.
+	"""
 
 	name: str
 	status: str
@@ -59,6 +62,8 @@ class Row:
 	answer: str | None
 	reserved_name: str | None
 	lease_expired: bool
+	asynchronous: bool
+	is_open: bool
 
 	def verdict(self, fingerprint: str) -> Verdict:
 		return decide(self.status, self.fingerprint == fingerprint, self.lease_expired)
@@ -76,7 +81,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class NewRequest:
-	"""What a first call brings to its Hub Request."""
+	"""What a first call brings to its Hub Request.
+
+	Args:
+		subject: what the call is about, such as an order's external id; waiting calls about the same thing are worked
+			off one after another.
+		batch: the Hub Request it came with.
+	"""
 
 	system: str
 	operation: str
@@ -86,6 +97,8 @@ class NewRequest:
 	idempotency_key: str | None
 	external_id: str | None
 	request_id: str
+	subject: str | None = None
+	batch: str | None = None
 
 
 def key_hash(system: str, operation: str, key: str | None, derived: list[str] | None) -> str:
@@ -95,8 +108,8 @@ def key_hash(system: str, operation: str, key: str | None, derived: list[str] | 
 	)
 
 
-_ROW = """SELECT name, status, fingerprint, attempt_no, http_status, answer, reserved_name,
-	coalesce(lease_until < UTC_TIMESTAMP(6), 1) AS lease_expired FROM `tabHub Request` """
+_ROW = """SELECT name, status, fingerprint, attempt_no, http_status, answer, reserved_name, asynchronous,
+	coalesce(lease_until < UTC_TIMESTAMP(6), 0) AS lease_expired, status = 'Processing' AND lease_until IS NULL AS is_open FROM `tabHub Request` """
 
 
 def find(key: str) -> Row | None:
@@ -110,9 +123,18 @@ def read(name: str) -> Row | None:
 
 
 def _row(rows: list[dict]) -> Row | None:
-	if not rows:
-		return None
-	return Row(**{**rows[0], "lease_expired": bool(rows[0]["lease_expired"])})
+	return _as_row(rows[0]) if rows else None
+
+
+def find_many(keys: list[str]) -> dict[str, Row]:
+	"""Read rows by their keys' hashes, without locking them."""
+	rows = sql.run(_ROW.replace("SELECT", "SELECT key_hash,") + "WHERE key_hash IN %s", (keys,), as_dict=True)
+	return {row.pop("key_hash"): _as_row(row) for row in rows}
+
+
+def _as_row(row: dict) -> Row:
+	flags = {name: bool(row[name]) for name in ("lease_expired", "asynchronous", "is_open")}
+	return Row(**{**row, **flags})
 
 
 def insert(new: NewRequest) -> Claim:
@@ -121,14 +143,31 @@ def insert(new: NewRequest) -> Claim:
 	Raises:
 		the database's duplicate-key, lock-timeout or deadlock error when another call has the key: roll back, read again.
 	"""
-	name, user, timestamp = frappe.generate_hash(length=16), frappe.session.user, now()
-	sql.run(
-		"""SET STATEMENT innodb_lock_wait_timeout=2 FOR
-		INSERT INTO `tabHub Request`
-			(name, creation, modified, owner, modified_by, docstatus, idx, system, operation, key_hash, fingerprint,
-			payload, idempotency_key, external_id, request_id, status, attempt_no, received_at, lease_until)
-		VALUES (%s, %s, %s, %s, %s, 0, 0, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1,
-			UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL %s SECOND)""",
+	return Claim(_insert([new], S.PROCESSING)[0], 1)
+
+
+def enqueue(news: list[NewRequest]) -> list[str]:
+	"""Insert rows that a worker will do, in this order; the caller commits. Return their names.
+
+	Raises:
+		as `insert`.
+	"""
+	return _insert(news, S.QUEUED)
+
+
+_COLUMNS = """name, creation, modified, owner, modified_by, docstatus, idx, system, operation, key_hash, fingerprint, payload,
+	idempotency_key, external_id, request_id, subject, batch, status, asynchronous, attempt_no, received_at, lease_until,
+	next_attempt_at"""
+_AT = "UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND"
+_BEGUN = f"1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {LEASE_SECONDS} SECOND, NULL"
+_WAITING = f"0, {_AT}, NULL, {_AT}"
+_PART = 100
+
+
+def _insert(news: list[NewRequest], status: str) -> list[str]:
+	waits, user, timestamp = status == S.QUEUED, frappe.session.user, now()
+	names = [frappe.generate_hash(length=16) for _new in news]
+	rows = [
 		(
 			name,
 			timestamp,
@@ -143,11 +182,23 @@ def insert(new: NewRequest) -> Claim:
 			new.idempotency_key,
 			new.external_id,
 			new.request_id,
-			S.PROCESSING,
-			LEASE_SECONDS,
-		),
-	)
-	return Claim(name, 1)
+			new.subject,
+			new.batch,
+			status,
+			waits,
+			*((place, place) if waits else ()),
+		)
+		for place, (name, new) in enumerate(zip(names, news, strict=True))
+	]
+	row = f"(%s, %s, %s, %s, %s, 0, 0, {', '.join(['%s'] * 12)}, {_WAITING if waits else _BEGUN})"
+	for start in range(0, len(rows), _PART):
+		part = rows[start : start + _PART]
+		sql.run(
+			f"""SET STATEMENT innodb_lock_wait_timeout=2 FOR
+			INSERT INTO `tabHub Request` ({_COLUMNS}) VALUES {", ".join([row] * len(part))}""",
+			tuple(value for values in part for value in values),
+		)
+	return names
 
 
 def run_again(row: Row, new: NewRequest | None = None) -> Claim | None:
@@ -162,6 +213,20 @@ def run_again(row: Row, new: NewRequest | None = None) -> Claim | None:
 	return Claim(row.name, row.attempt_no + 1, row.reserved_name)
 
 
+def requeue(row: Row, new: NewRequest) -> bool:
+	"""Have a worker do a row that rests (Failed, Cancelled) again, with what came now; the caller commits.
+
+	False: another was faster.
+	"""
+	if new.fingerprint != row.fingerprint:
+		_supersede(row, new)
+	return _update(
+		"""UPDATE `tabHub Request` SET status = %s, asynchronous = 1, waits = 0, next_attempt_at = UTC_TIMESTAMP(6), modified = %s
+		WHERE name = %s AND attempt_no = %s AND status = %s""",
+		(S.QUEUED, now(), row.name, row.attempt_no, row.status),
+	)
+
+
 def take_over(row: Row) -> Claim | None:
 	"""Take a row whose worker died: its lease is over and nobody holds its lock. The caller commits."""
 	free = sql.run(
@@ -171,13 +236,14 @@ def take_over(row: Row) -> Claim | None:
 	)
 	if not free or not _take(row):
 		return None
+	sql.run("UPDATE `tabHub Request` SET died = died + 1 WHERE name = %s", (row.name,))
 	return Claim(row.name, row.attempt_no + 1, row.reserved_name, taken_over=True)
 
 
 def _take(row: Row) -> bool:
 	return _update(
-		"""UPDATE `tabHub Request` SET status = %s, attempt_no = attempt_no + 1, next_attempt_at = NULL, txn_token = NULL,
-			lease_until = UTC_TIMESTAMP(6) + INTERVAL %s SECOND, modified = %s
+		"""UPDATE `tabHub Request` SET status = %s, attempt_no = attempt_no + 1, next_attempt_at = NULL, waits = 0,
+			txn_token = NULL, lease_until = UTC_TIMESTAMP(6) + INTERVAL %s SECOND, modified = %s
 		WHERE name = %s AND attempt_no = %s AND status = %s""",
 		(S.PROCESSING, LEASE_SECONDS, now(), row.name, row.attempt_no, row.status),
 	)
@@ -247,6 +313,24 @@ def finish(
 	)
 
 
+def leave_open(claim: Claim, token: str) -> bool:
+	"""Let a batch stand as Processing, nobody's, while its items are worked off. False: the fence is gone, roll back."""
+	return _update(
+		"""UPDATE `tabHub Request` SET lease_until = NULL, modified = %s
+		WHERE name = %s AND txn_token = %s AND status = %s""",
+		(now(), claim.name, token, S.PROCESSING),
+	)
+
+
+def complete_open(name: str, answer: str) -> bool:
+	"""Complete a batch that was left open. False: it is completed, or none."""
+	return _update(
+		"""UPDATE `tabHub Request` SET status = %s, http_status = 200, answer = %s, completed_at = UTC_TIMESTAMP(6), modified = %s
+		WHERE name = %s AND status = %s AND lease_until IS NULL""",
+		(S.COMPLETED, answer, now(), name, S.PROCESSING),
+	)
+
+
 def hold(claim: Claim, token: str) -> bool:
 	"""Go on with a request whose step is about to be committed: its lease runs on. False: the fence is gone, roll back."""
 	return _update(
@@ -265,11 +349,16 @@ def fail(
 	error: str,
 	duration_ms: int,
 	retry_in: int | None,
+	waits: bool = False,
 ) -> bool:
-	"""Record a failed attempt after the rollback: Failed, or Retry Scheduled in `retry_in` seconds."""
+	"""Record a failed attempt after the rollback: Failed, or Retry Scheduled in `retry_in` seconds.
+
+	Args:
+		waits: for something that is not there yet; what comes after it in time need not wait for it.
+	"""
 	return _update(
 		"""UPDATE `tabHub Request` SET status = %s, http_status = %s, error_code = %s, error_message = %s, error = %s,
-			duration_ms = %s, modified = %s, lease_until = NULL,
+			duration_ms = %s, modified = %s, waits = %s, lease_until = NULL,
 			next_attempt_at = UTC_TIMESTAMP(6) + INTERVAL %s SECOND
 		WHERE name = %s AND attempt_no = %s AND status = %s""",
 		(
@@ -280,6 +369,7 @@ def fail(
 			error,
 			duration_ms,
 			now(),
+			waits,
 			retry_in,
 			claim.name,
 			claim.attempt_no,
@@ -296,54 +386,6 @@ def count_replay(name: str) -> None:
 def token_stands(name: str, token: str) -> bool:
 	"""Whether a transaction's token was committed although its work did not finish."""
 	return bool(sql.run("SELECT 1 FROM `tabHub Request` WHERE name = %s AND txn_token = %s", (name, token)))
-
-
-def queue(name: str, by: str) -> bool:
-	"""Put a resting request back into the queue for a person; False when it does not rest."""
-	return _update(
-		"""UPDATE `tabHub Request` SET status = %s, next_attempt_at = UTC_TIMESTAMP(6), retried_by = %s, modified = %s
-		WHERE name = %s AND status IN (%s, %s, %s)""",
-		(S.QUEUED, by, now(), name, S.FAILED, S.RETRY_SCHEDULED, S.CANCELLED),
-	)
-
-
-def dismiss(name: str, by: str, reason: str) -> bool:
-	"""Cancel a failed or waiting request for a person; False when it is neither."""
-	return _update(
-		"""UPDATE `tabHub Request` SET status = %s, next_attempt_at = NULL, dismissed_by = %s, dismiss_reason = %s,
-			modified = %s
-		WHERE name = %s AND status IN (%s, %s, %s)""",
-		(S.CANCELLED, by, reason, now(), name, S.FAILED, S.RETRY_SCHEDULED, S.QUEUED),
-	)
-
-
-def due(limit: int = 50) -> list[str]:
-	"""Names of rows to work on, oldest first; no locks (a ranged FOR UPDATE would block every INSERT)."""
-	return sql.run(
-		"""SELECT r.name FROM `tabHub Request` r JOIN `tabHub Connected System` s ON s.name = r.system AND s.paused = 0
-		WHERE (r.status IN (%s, %s) AND r.next_attempt_at <= UTC_TIMESTAMP(6))
-			OR (r.status = %s AND r.lease_until < UTC_TIMESTAMP(6))
-		ORDER BY r.creation LIMIT %s""",
-		(S.QUEUED, S.RETRY_SCHEDULED, S.PROCESSING, limit),
-		pluck=True,
-	)
-
-
-def claim_due(name: str) -> Claim | None:
-	"""Claim one due row by its primary key; None: locked or done by another worker."""
-	locked = sql.run(
-		"""SELECT name FROM `tabHub Request` WHERE name = %s AND (
-			(status IN (%s, %s) AND next_attempt_at <= UTC_TIMESTAMP(6))
-			OR (status = %s AND lease_until < UTC_TIMESTAMP(6))) FOR UPDATE SKIP LOCKED""",
-		(name, S.QUEUED, S.RETRY_SCHEDULED, S.PROCESSING),
-		pluck=True,
-	)
-	row = read(name) if locked else None
-	if row is None:
-		return None
-	if row.status == S.PROCESSING:
-		return take_over(row) if row.lease_expired else None
-	return run_again(row) if row.status in (S.QUEUED, S.RETRY_SCHEDULED) else None
 
 
 def _update(query: str, values: tuple) -> bool:

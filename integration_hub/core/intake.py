@@ -5,6 +5,8 @@ it is: docs/operations.md, "How exactly once works".
 """
 
 import json
+from collections.abc import Callable
+from typing import TypeVar
 
 from pydantic import BaseModel
 from werkzeug.wrappers import Response
@@ -13,9 +15,10 @@ import frappe
 from frappe import _
 
 from integration_hub.constants import headers
-from integration_hub.core import context, idempotency, operations, rate_limit, request_log, sql
+from integration_hub.constants.statuses import CANCELLED, COMPLETED, FAILED, QUEUED
+from integration_hub.core import context, idempotency, operations, queue, rate_limit, request_log, sql
 from integration_hub.core import work as works
-from integration_hub.core.call import Call, request_id_of
+from integration_hub.core.call import REQUESTS_GET, Call, request_id_of
 from integration_hub.core.errors import as_hub_error, describe
 from integration_hub.core.idempotency import Claim, NewRequest, Row, Verdict
 from integration_hub.core.payload import fingerprint, parse
@@ -29,6 +32,8 @@ from integration_hub.exceptions import (
 )
 
 CLAIM_TRIES = 3
+
+T = TypeVar("T")
 
 
 def receive(name: str) -> Response:
@@ -82,9 +87,12 @@ def _ledger(call: Call, raw: bytes, body: dict, payload: BaseModel) -> Response:
 	if payload.validate_only:
 		answer = works.rehearse(work)
 		return call.answer(answer.body, answer.status)
-	claimed = claim(call, work, _new_request(call, work, raw, key))
+	new = _new_request(call, work, raw, key)
+	if call.prefers_async or call.operation.always_async:
+		return _accept(call, new)
+	claimed = claim(call, work, new)
 	if isinstance(claimed, Row):
-		return _replay(call, claimed)
+		return _answer_of(call, claimed)
 	call.hub_request = claimed.name
 	answer = works.run(work, claimed)
 	return call.answer(answer.body, answer.status)
@@ -113,23 +121,69 @@ def _new_request(call: Call, work: Work, raw: bytes, key: str | None) -> NewRequ
 		idempotency_key=key,
 		external_id=work.external_id,
 		request_id=call.request_id,
+		subject=operation.subject_of(work.payload),
 	)
+
+
+def _accept(call: Call, new: NewRequest) -> Response:
+	"""Leave the work to a worker: 202 while it is unfinished, the final answer afterwards.
+
+	Raises:
+		IdempotencyKeyReused, RequestInProgress
+	"""
+	row = _agreed(lambda: _accept_once(new))
+	if row.status == QUEUED:
+		queue.ring()
+	return _answer_of(call, row)
+
+
+def _accept_once(new: NewRequest) -> Row | None:
+	"""One try: the row as it is then. None: another call was faster, read again."""
+	row = idempotency.find(new.key_hash)
+	if row is None:
+		idempotency.enqueue([new])
+	elif row.verdict(new.fingerprint) is Verdict.REUSED:
+		raise _reused(row)
+	elif row.status not in (FAILED, CANCELLED):
+		return row
+	elif not idempotency.requeue(row, new):
+		return None
+	return idempotency.find(new.key_hash)
+
+
+def _answer_of(call: Call, row: Row) -> Response:
+	"""Return the first answer again, or 202 for a request that a worker is going to do."""
+	if row.status == COMPLETED:
+		return _replay(call, row)
+	call.hub_request = row.name
+	body = json.dumps({"message": {"id": row.name, "status": row.status}})
+	applied = {headers.PREFERENCE_APPLIED: "respond-async"} if call.prefers_async else {}
+	return call.answer(body, 202, Location=REQUESTS_GET + row.name, **applied)
 
 
 def claim(call: Call, work: Work, new: NewRequest) -> Claim | Row:
 	"""Claim the key in a short transaction of its own; from here on the request cannot be lost.
 
 	Returns:
-		the claim, or the completed row whose answer is to be given again.
+		the claim, or the row that answers: a completed one, or one that a worker is going to do.
 
 	Raises:
 		RequestInProgress, IdempotencyKeyReused
+	"""
+	return _agreed(lambda: _claim_once(call, work, new))
+
+
+def _agreed(attempt: Callable[[], T | None]) -> T:
+	"""Run `attempt` in short transactions of its own until it says something.
+
+	Raises:
+		RequestInProgress: other calls with the key were faster each time.
 	"""
 	for _try in range(CLAIM_TRIES):
 		# A fresh snapshot: an older one would not see the row that stands in the way.
 		frappe.db.rollback()
 		try:
-			claimed = _claim_once(call, work, new)
+			found = attempt()
 			sql.commit()
 		except (frappe.QueryTimeoutError, frappe.QueryDeadlockError):
 			continue
@@ -137,8 +191,8 @@ def claim(call: Call, work: Work, new: NewRequest) -> Claim | Row:
 			if not frappe.db.is_duplicate_entry(e):
 				raise
 			continue
-		if claimed:
-			return claimed
+		if found:
+			return found
 	frappe.db.rollback()
 	raise _in_progress()
 
@@ -152,13 +206,10 @@ def _claim_once(call: Call, work: Work, new: NewRequest) -> Claim | Row | None:
 	if verdict is Verdict.REPLAY:
 		return row
 	if verdict is Verdict.REUSED:
-		raise IdempotencyKeyReused(
-			_(
-				"This key belongs to request {0} with another payload. Use a new key for a new payload."
-			).format(row.name),
-			details={"request": row.name},
-		)
+		raise _reused(row)
 	if verdict is Verdict.IN_PROGRESS:
+		if row.asynchronous:
+			return row
 		call.hub_request = row.name
 		raise _in_progress()
 	claimed = idempotency.take_over(row) if verdict is Verdict.TAKE_OVER else idempotency.run_again(row, new)
@@ -171,6 +222,15 @@ def _reserve_number(call: Call, work: Work, claimed: Claim) -> Claim:
 	"""Reserve the document's number here, so that the series' row is not locked while the document is made."""
 	number = call.operation.prepare(call.caller, work.payload) if call.operation.prepare else None
 	return idempotency.keep_reserved_name(claimed, number) if number else claimed
+
+
+def _reused(row: Row) -> IdempotencyKeyReused:
+	return IdempotencyKeyReused(
+		_("This key belongs to request {0} with another payload. Use a new key for a new payload.").format(
+			row.name
+		),
+		details={"request": row.name},
+	)
 
 
 def _in_progress() -> RequestInProgress:

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 import frappe
 
+from integration_hub.core.payload import digest
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -35,6 +37,9 @@ class Operation:
 		steps: work → its `Step`s, for a call of several documents; the handler then only answers.
 		staged: payload → whether each step is kept as soon as it is done; None: all or nothing.
 		prepare: `prepare(caller, payload) -> str | None`, run in the claim's short transaction; returns a reserved number.
+		always_async: the answer is 202 also to those who do not ask for it.
+		subject: payload → what the call is about; None: what its external id says. Waiting calls about the same thing are
+			worked off one after another.
 		example: an input for the API description.
 	"""
 
@@ -54,11 +59,19 @@ class Operation:
 	steps: Callable[[Any], list] | None = None
 	staged: Callable[[BaseModel], bool] | None = None
 	prepare: Callable | None = None
+	always_async: bool = False
+	subject: Callable[[BaseModel], str | None] | None = None
 	example: dict | None = None
 
 	@property
 	def path(self) -> str:
 		return f"/api/method/integration_hub.api.v1.{self.name}"
+
+	def subject_of(self, payload: BaseModel) -> str | None:
+		"""Return the hash of what a call is about, None where it is about nothing that others are about."""
+		tell = self.subject or self.external_id
+		about = tell(payload) if tell else None
+		return digest([about]) if about else None
 
 
 def get(name: str) -> Operation:

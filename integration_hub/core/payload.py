@@ -97,6 +97,15 @@ def _check_text(text: str) -> None:
 		raise MalformedJson("The body holds half a surrogate pair, which is no character.") from e
 
 
+def dump(value) -> str:
+	"""Return what `parse` read as JSON again, each number with the digits it came with."""
+	if isinstance(value, dict):
+		return "{" + ", ".join(f"{dump(name)}: {dump(each)}" for name, each in value.items()) + "}"
+	if isinstance(value, list):
+		return "[" + ", ".join(dump(each) for each in value) + "]"
+	return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+
+
 def canonical(value) -> str:
 	"""Canonical JSON: sorted names, no spaces, numbers by value (1, 1.0 and 1.00 are one)."""
 	return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_number)

@@ -1,4 +1,4 @@
-"""Works off requests that wait: retried by a person, scheduled, or left behind by a dead worker.
+"""Works off requests that wait: accepted for later, retried by a person, scheduled, or left behind by a dead worker.
 
 Rows are the queue; RQ is a doorbell. Any number of workers on any number of machines may drain at once.
 """
@@ -8,11 +8,12 @@ import time
 import frappe
 from frappe import _
 
-from integration_hub.core import context, doorbell, idempotency, operations, sql
+from integration_hub.core import batches, context, doorbell, idempotency, operations, sql, waiting
 from integration_hub.core import work as works
 from integration_hub.core.idempotency import Claim
 from integration_hub.core.payload import parse
 from integration_hub.core.validation import validate
+from integration_hub.core.waiting import Due
 from integration_hub.core.work import Answer, Work
 from integration_hub.exceptions import HubError, InternalError, StateConflict
 
@@ -29,19 +30,18 @@ def run(claim: Claim) -> Answer:
 	row = frappe.db.get_value(
 		idempotency.DOCTYPE,
 		claim.name,
-		["system", "operation", "payload", "fingerprint", "request_id"],
+		["system", "operation", "payload", "fingerprint", "request_id", "asynchronous", "batch", "died"],
 		as_dict=True,
 	)
 	caller = context.from_system(row.system)
 	operation = operations.get(row.operation)
+	kind = {"queued": True, "asynchronous": bool(row.asynchronous), "batch": row.batch}
 	try:
 		context.check_enabled(caller)
 		caller.require(operation.scope)
-		if claim.taken_over and claim.attempt_no > frappe.get_cached_doc("Hub Settings").max_attempts:
+		if claim.taken_over and row.died >= frappe.get_cached_doc("Hub Settings").max_attempts:
 			raise InternalError(
-				_("The worker died in each of {0} attempts. Look into its log before you retry.").format(
-					claim.attempt_no - 1
-				)
+				_("The worker died over it {0} times. Look into its log before you retry.").format(row.died)
 			)
 		if not row.payload:
 			raise StateConflict(_("The payload was removed when its time was over; send the call again."))
@@ -49,14 +49,24 @@ def run(claim: Claim) -> Answer:
 		payload = validate(operation.schema, body)
 	except HubError as error:
 		works.record_failure(
-			Work(operation, caller, None, {}, row.fingerprint, row.request_id, claim.name, queued=True),
+			Work(operation, caller, None, {}, row.fingerprint, row.request_id, claim.name, **kind),
 			claim,
 			error,
 		)
 		raise
 	with context.acting_as(caller):
-		work = Work(operation, caller, payload, body, row.fingerprint, row.request_id, queued=True)
-		return works.run(work, claim)
+		work = Work(operation, caller, payload, body, row.fingerprint, row.request_id, **kind)
+		return works.run(work, _with_number(work, claim))
+
+
+def _with_number(work: Work, claim: Claim) -> Claim:
+	"""Reserve the document's number in a transaction of its own, as the door does with the claim."""
+	prepare = work.operation.prepare
+	number = None if claim.reserved_name or not prepare else prepare(work.caller, work.payload)
+	if number:
+		claim = idempotency.keep_reserved_name(claim, number)
+		sql.commit()
+	return claim
 
 
 def run_now(name: str) -> None:
@@ -84,25 +94,71 @@ def run_now(name: str) -> None:
 		frappe.db.rollback()
 
 
+def put_back(names: list[str], by: str) -> list[str]:
+	"""Put resting requests back into the queue for a person, commit, and ring; return those that did not rest."""
+	skipped = [name for name in names if not waiting.queue(name, by)]
+	sql.commit()
+	ring()
+	return skipped
+
+
+def cancel(name: str) -> None:
+	"""Take a request that has not begun, or what has not of a batch, out of the queue, and commit.
+
+	Raises:
+		StateConflict: it is under way or has ended.
+	"""
+	frappe.db.rollback()
+	row = idempotency.read(name)
+	taken = batches.cancel(name) if row.is_open else waiting.cancel([name])
+	sql.commit()
+	if not taken:
+		raise StateConflict(
+			_("Request {0} is {1}; only what has not begun can be cancelled.").format(name, row.status)
+		)
+	_settle_batch(name)
+
+
+def _settle_batch(name: str) -> None:
+	"""Complete the batch of a request that has come to rest, when it was the last; or the batch itself."""
+	frappe.db.rollback()
+	row = frappe.db.get_value(
+		idempotency.DOCTYPE, name, ["batch", "system", "lease_until", "status"], as_dict=True
+	)
+	is_open = row.status == "Processing" and row.lease_until is None
+	batch = row.batch or (name if is_open else None)
+	if batch and not batches.under_way(batch) and batches.settle(batch):
+		works.announce_success(batch, row.system)
+	sql.commit()
+
+
+def settle_batches() -> None:
+	"""Complete the batches whose last request came to rest otherwise: sent alone, dismissed, its worker died."""
+	frappe.db.rollback()
+	for name in batches.unsettled():
+		_settle_batch(name)
+
+
 def drain(seconds: int = DRAIN_SECONDS) -> int:
 	"""Work off due rows until none is left or the time is over; return how many were tried."""
 	if frappe.get_cached_doc("Hub Settings").paused:
 		return 0
 	done, deadline = 0, time.monotonic() + seconds
-	while time.monotonic() < deadline:
+	tried = True
+	while tried and time.monotonic() < deadline:
 		frappe.db.rollback()
-		tried = sum(_drain_one(name) for name in idempotency.due())
-		if not tried:
-			break
+		tried = 0
+		for row in waiting.due():
+			tried += _drain_one(row)
+			if time.monotonic() > deadline:
+				break
 		done += tried
 	return done
 
 
-def _drain_one(name: str) -> bool:
-	"""Claim and run one row; False when another worker has it."""
-	frappe.db.rollback()
-	claim = idempotency.claim_due(name)
-	sql.commit()
+def _drain_one(row: Due) -> bool:
+	"""Claim and run one row; False when another worker has it, or it has to wait."""
+	claim, name = _claim(row), row.name
 	if claim is None:
 		return False
 	try:
@@ -128,9 +184,22 @@ def _drain_one(name: str) -> bool:
 		)
 		works.announce_failure(name, frappe.db.get_value("Hub Request", name, "system"), queued=True)
 		sql.commit()
+	_settle_batch(name)
 	return True
+
+
+def _claim(row: Due) -> Claim | None:
+	frappe.db.rollback()
+	try:
+		claim = waiting.claim(row)
+		sql.commit()
+	except (frappe.QueryTimeoutError, frappe.QueryDeadlockError):
+		# Somebody saves the system, or claims for it: the next look finds the row again.
+		frappe.db.rollback()
+		return None
+	return claim
 
 
 def ring() -> None:
 	"""Ask a worker to drain."""
-	doorbell.ring(DRAIN_JOB)
+	doorbell.ring(DRAIN_JOB, slots=max(1, frappe.get_cached_doc("Hub Settings").queue_workers or 1))

@@ -41,12 +41,13 @@ def _remove_batch(before) -> int:
 	)
 	if names:
 		# Asked again: a person may just be retrying one.
-		sql.run(
-			"""DELETE request, step FROM `tabHub Request` request
-			LEFT JOIN `tabHub Request Step` step ON step.parent = request.name
-			WHERE request.name IN %s AND request.status IN (%s, %s) AND request.modified < %s""",
+		gone = sql.run(
+			"""DELETE FROM `tabHub Request` WHERE name IN %s AND status IN (%s, %s) AND modified < %s RETURNING name""",
 			(names, *old),
+			pluck=True,
 		)
+		for child in ("Hub Request Step", "Hub Request Item"):
+			sql.run(f"DELETE FROM `tab{child}` WHERE parent IN %s", (gone or [""],))
 	sql.commit()
 	return len(names)
 

@@ -16,7 +16,16 @@ from frappe.model.document import Document
 from frappe.utils.user import get_users_with_role
 
 from integration_hub.constants.roles import MANAGER
-from integration_hub.core import idempotency, references, request_log, retry, sql, steps, transaction
+from integration_hub.core import (
+	idempotency,
+	references,
+	request_log,
+	retry,
+	sql,
+	steps,
+	transaction,
+	waiting,
+)
 from integration_hub.core.context import Caller
 from integration_hub.core.errors import as_hub_error, describe
 from integration_hub.core.idempotency import Claim
@@ -34,8 +43,8 @@ class Work:
 
 	`body` is the call's parsed JSON as it came, `payload` the same as the operation's schema. `request` is the Hub Request's
 	name, None in a rehearsal (`validate_only`). A handler appends what it makes to `made`; `reference` is the External
-	Reference reserved for it. `queued`: nobody waits for the answer. `done` holds the documents of the steps done so far, by step; `loaded` those that this try
-	still has in memory.
+	Reference reserved for it. `queued`: nobody waits for the answer; `asynchronous`: nobody ever did; `batch`: the Hub Request it
+	came with. `done` holds the documents of the steps done so far, by step; `loaded` those that this try still has in memory.
 	"""
 
 	operation: Operation
@@ -52,6 +61,8 @@ class Work:
 	loaded: dict[tuple[str, str], Document] = field(default_factory=dict)
 	step: str | None = None
 	queued: bool = False
+	asynchronous: bool = False
+	batch: str | None = None
 	started: float = field(default_factory=time.monotonic)
 
 	@property
@@ -74,11 +85,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-	"""What a handler returns: members of the answer, the main document, and another status than the operation's."""
+	"""What a handler returns: members of the answer, the main document, and another status than the operation's.
+
+	`open`: the request is not completed by this, its items are still to be worked off.
+	"""
 
 	body: dict
 	document: tuple[str, str] | None = None
 	status: int | None = None
+	open: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,31 +158,35 @@ def _tries(attempt, work: Work):
 
 def _finish(work: Work, claim: Claim, perform) -> Answer:
 	"""Do what is left of the work and complete the request, in one transaction."""
-	document = None
+	result = None
 
 	def body() -> Answer:
-		nonlocal document
+		nonlocal result
 		result = perform(work)
-		document = result.document
 		status = result.status or work.operation.status
-		_log(work, status, claim.attempt_no, document=document)
+		_log(work, status, claim.attempt_no, document=result.document)
 		return Answer(status, _message({"id": claim.name, **result.body}))
 
 	def finish(token: str, answer: Answer) -> bool:
+		if result.open:
+			return idempotency.leave_open(claim, token)
 		finished = idempotency.finish(
 			claim,
 			token,
 			http_status=answer.status,
 			answer=answer.body,
-			document=document,
+			document=result.document,
 			duration_ms=work.duration_ms,
 		)
 		if finished:
+			waiting.wake(work.caller.name, work.operation.subject_of(work.payload))
 			_announce(claim.name, work.caller.name, True, work.queued)
 		return finished
 
 	def stands(answer: Answer) -> bool:
 		row = idempotency.read(claim.name)
+		if result.open:
+			return bool(row) and row.is_open
 		return bool(row) and row.status == "Completed" and row.answer == answer.body
 
 	return transaction.fenced(claim, body, finish, stands)
@@ -299,12 +318,8 @@ def _roll_back(work: Work) -> None:
 
 def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 	"""Record state, steps and log row in a transaction of its own, after the rollback of the work."""
-	settings = frappe.get_cached_doc("Hub Settings")
-	retry_in = None
-	if error.transient and claim.attempt_no < settings.max_attempts:
-		retry_in = retry.delay_seconds(
-			claim.attempt_no, settings.retry_delay_seconds, settings.retry_delay_max_seconds
-		)
+	retry_in = _retry_in(error, claim.attempt_no, work.asynchronous)
+	if retry_in is not None and error.transient:
 		error.retry_after = error.retry_after or retry_in
 	if work.step:
 		error.details.setdefault("step", work.step)
@@ -319,6 +334,7 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 		error=details,
 		duration_ms=work.duration_ms,
 		retry_in=retry_in,
+		waits=retry_in is not None and not error.transient,
 	)
 	if recorded:
 		if work.operation.steps:
@@ -331,6 +347,23 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 		alert(work, error)
 
 
+def _retry_in(error: HubError, attempt_no: int, asynchronous: bool) -> int | None:
+	"""Return the seconds until the hub tries again by itself, None: it does not.
+
+	What depends on something that is not there yet is tried again only where nobody waits for the answer.
+	"""
+	settings = frappe.get_cached_doc("Hub Settings")
+	if error.transient:
+		most, first = settings.max_attempts, settings.retry_delay_seconds
+	elif error.dependency and asynchronous:
+		most, first = settings.dependency_attempts, settings.dependency_delay_seconds
+	else:
+		return None
+	if attempt_no >= most:
+		return None
+	return retry.delay_seconds(attempt_no, first, settings.retry_delay_max_seconds)
+
+
 def announce_failure(request: str, system: str, queued: bool) -> None:
 	"""Tell those who listen that a request has failed for good; one that cannot be told must not undo the record."""
 	try:
@@ -341,6 +374,11 @@ def announce_failure(request: str, system: str, queued: bool) -> None:
 			reference_doctype=idempotency.DOCTYPE,
 			reference_name=request,
 		)
+
+
+def announce_success(batch: str, system: str) -> None:
+	"""Tell those who listen that all of a batch has come to rest, in the current transaction."""
+	_announce(batch, system, True, True)
 
 
 def _announce(request: str, system: str, succeeded: bool, queued: bool) -> None:

@@ -168,4 +168,4 @@ def stock_data(level: dict) -> dict:
 
 def request_data(name: str) -> dict:
 	"""Return the data of `request.*`: the request as `requests.get` answers it."""
-	return {"request": request_answer(frappe.get_doc("Hub Request", name))}
+	return {"request": request_answer(frappe.get_doc("Hub Request", name), items=False)}

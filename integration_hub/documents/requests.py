@@ -5,12 +5,20 @@ import json
 import frappe
 from frappe import _
 
-from integration_hub.core import queue
+from integration_hub.core import batches, operations, queue, sql
 from integration_hub.core.context import Caller
+from integration_hub.core.cursor import NotACursor, page
 from integration_hub.core.idempotency import DOCTYPE
 from integration_hub.core.operations import Operation
-from integration_hub.exceptions import NotFound
-from integration_hub.schemas.requests import RequestAnswer, RequestGet, RequestRetry
+from integration_hub.exceptions import Fault, NotFound, ValidationFailed
+from integration_hub.schemas.requests import (
+	RequestAnswer,
+	RequestCancel,
+	RequestGet,
+	RequestPage,
+	RequestRetry,
+	RequestsList,
+)
 
 # What a document is in the words of the API.
 ROLES = {
@@ -45,10 +53,79 @@ def retry(caller: Caller, body: RequestRetry) -> dict:
 	return get(caller, body)
 
 
-def request_answer(row) -> dict:
-	"""Return a Hub Request in the shape of `schemas.requests.RequestAnswer`."""
+def cancel(caller: Caller, body: RequestCancel) -> dict:
+	"""Take a request that has not begun, or all of a batch that has not, out of the queue; return it as it is then.
+
+	Raises:
+		NotFound: as `get`.
+		StateConflict: it is under way or has ended.
+	"""
+	get(caller, body)
+	queue.cancel(body.id)
+	return get(caller, body)
+
+
+def list_requests(caller: Caller, query: RequestsList) -> dict:
+	"""Return a page of the caller's requests, the newest first.
+
+	Raises:
+		ValidationFailed: the cursor is none of this list's.
+	"""
+
+	def fetch(key: list, backwards: bool, count: int) -> list[dict]:
+		return _rows(caller.name, query, key, backwards, count)
+
+	columns = {"received_at": str, "name": str}
+	try:
+		found = page(fetch, query.limit, kind="requests", columns=columns, cursor=query.cursor)
+	except NotACursor as e:
+		message = _("This is no cursor of requests.list. Send next_cursor of a page before, or none.")
+		raise ValidationFailed(message, errors=[Fault("?cursor", message, "not_a_cursor")]) from e
+	return {**found, "result": [_summary(row) for row in found["result"]]}
+
+
+_EDGE = ("2999-12-31", "1000-01-01")
+
+
+def _rows(system: str, query: RequestsList, key: list, backwards: bool, count: int) -> list[dict]:
+	sign, order = (">", "ASC") if backwards else ("<", "DESC")
+	moment, name = key or (_EDGE[backwards], "")
+	filters = {"status": query.status, "external_id": query.external_id, "batch": query.batch}
+	asked = {column: value for column, value in filters.items() if value is not None}
+	# Left to itself MariaDB may sort all that a system has.
+	index = "" if set(asked) - {"status"} else f"FORCE INDEX ({_STATUS_INDEX if asked else _INDEX})"
+	return sql.run(
+		f"""SELECT {_SUMMARY} FROM `tabHub Request` {index}
+		WHERE system = %s {"".join(f"AND `{column}` = %s " for column in asked)}
+			AND (received_at {sign} %s OR received_at = %s AND name {sign} %s) AND received_at {sign}= %s
+		ORDER BY received_at {order}, name {order} LIMIT %s""",
+		(system, *asked.values(), moment, moment, name, moment, count),
+		as_dict=True,
+	)
+
+
+_INDEX = "system_received_at_name_index"
+_STATUS_INDEX = "system_status_received_at_name_index"
+_SUMMARY = """name, operation, status, http_status, external_id, batch, attempt_no, next_attempt_at, received_at, completed_at,
+	error_code, error_message, reference_doctype, reference_name"""
+
+
+def _summary(row) -> dict:
+	failed = row.status != "Completed"
 	return {
 		"id": row.name,
+		**_head(row),
+		"batch": row.batch,
+		"error_code": row.error_code if failed else None,
+		"error_message": row.error_message if failed else None,
+		"document": {"doctype": row.reference_doctype, "name": row.reference_name}
+		if row.reference_name
+		else None,
+	}
+
+
+def _head(row) -> dict:
+	return {
 		"operation": row.operation,
 		"status": row.status,
 		"http_status": row.http_status or None,
@@ -57,6 +134,19 @@ def request_answer(row) -> dict:
 		"next_attempt_at": _utc(row.next_attempt_at),
 		"created_at": _utc(row.received_at),
 		"completed_at": _utc(row.completed_at),
+	}
+
+
+def request_answer(row, items: bool = True) -> dict:
+	"""Return a Hub Request in the shape of `schemas.requests.RequestAnswer`.
+
+	Args:
+		items: with the outcomes of a batch; there may be a thousand.
+	"""
+	is_batch = bool(operations.get(row.operation).always_async)
+	return {
+		"id": row.name,
+		**_head(row),
 		"error": json.loads(row.error) if row.error and row.status != "Completed" else None,
 		"answer": json.loads(row.answer)["message"] if row.answer else None,
 		"documents": documents(row),
@@ -70,6 +160,9 @@ def request_answer(row) -> dict:
 			}
 			for step in row.steps
 		],
+		"batch": row.batch,
+		"progress": batches.progress(row.name) if is_batch else None,
+		"items": batches.outcomes(row.name) if is_batch and items else None,
 	}
 
 
@@ -116,4 +209,25 @@ RETRY = Operation(
 	scope="requests:write",
 	writes=True,
 	example=_EXAMPLE,
+)
+
+CANCEL = Operation(
+	name="requests.cancel",
+	summary="Take a request that has not begun, or a batch, out of the queue",
+	schema=RequestCancel,
+	answer=RequestAnswer,
+	handler=cancel,
+	scope="requests:write",
+	writes=True,
+	example=_EXAMPLE,
+)
+
+LIST = Operation(
+	name="requests.list",
+	summary="Read what was asked for and what became of it, by cursor",
+	schema=RequestsList,
+	answer=RequestPage,
+	handler=list_requests,
+	scope="requests:read",
+	example={"status": "Failed", "limit": 100},
 )

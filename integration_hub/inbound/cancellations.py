@@ -182,6 +182,7 @@ CANCEL = Operation(
 	writes=True,
 	ledger=True,
 	external_id=lambda target: target.external_id,
+	subject=lambda target: target.external_id or target.name,
 	key_parts=cancel_key,
 	example={"external_id": "ORD-1001", "reason": "The customer changed their mind"},
 )

@@ -184,6 +184,15 @@ def own_key(work: Work) -> list | None:
 	return None if work.payload.external_id is None else [work.payload.external_id]
 
 
+def subject(body: SalesFulfill | SalesInvoice | SalesPay | SalesRefund) -> str:
+	"""What a single verb is about: the order, else the delivery or invoice it names."""
+	target = next(target for name in _TARGETS if (target := getattr(body, name, None)))
+	return target.external_id or target.name
+
+
+_TARGETS = ("order", "fulfillment", "invoice")
+
+
 def read_status(caller: Caller, query: SalesStatus) -> dict:
 	"""Read everything that has happened to an order."""
 	name = orders.find(caller, query.external_id, query.name)
@@ -197,6 +206,7 @@ _MAKES = {
 	"status": 201,
 	"external_id": lambda body: body.external_id,
 	"key_parts": own_key,
+	"subject": subject,
 }
 
 _ORDER = {"external_id": "ORD-1001"}
@@ -279,6 +289,7 @@ RUN = Operation(
 	steps=steps,
 	staged=lambda run: run.mode == "staged",
 	prepare=run_number,
+	subject=lambda run: run.order.external_id or run.order.name,
 	example={
 		"mode": "staged",
 		"order": orders.EXAMPLE,

@@ -323,6 +323,7 @@ UPDATE = Operation(
 	writes=True,
 	ledger=True,
 	external_id=lambda target: target.external_id,
+	subject=lambda target: target.external_id or target.name,
 	example={
 		"external_id": "ORD-1001",
 		"deliver_by": "2026-03-12",

@@ -7,7 +7,7 @@ from integration_hub.core import operations
 from integration_hub.core.context import Caller
 from integration_hub.core.operations import Operation
 from integration_hub.schemas.problem import Problem
-from integration_hub.schemas.requests import Nothing
+from integration_hub.schemas.requests import Accepted, Nothing
 
 REF = "#/components/schemas/{model}"
 
@@ -21,7 +21,8 @@ def build() -> dict:
 		for model, mode in ((op.schema, "validation"), (op.answer, "serialization"))
 		if model
 	}
-	refs, definitions = models_json_schema([*models.items(), (Problem, "serialization")], ref_template=REF)
+	shared = [(model, "serialization") for model in (Accepted, Problem)]
+	refs, definitions = models_json_schema([*models.items(), *shared], ref_template=REF)
 	return {
 		"openapi": "3.1.0",
 		"info": {
@@ -95,6 +96,8 @@ def _headers(op: Operation) -> list[dict]:
 	if op.ledger:
 		derived = "derived from the external id if absent" if op.key_parts else "needed"
 		headers.insert(0, _header("Idempotency-Key", f"1 to 255 visible ASCII characters; {derived}"))
+		if not op.always_async:
+			headers.append(_header("Prefer", "`respond-async`: accept the call, answer 202, work later"))
 	return headers
 
 
@@ -129,11 +132,7 @@ def _responses(op: Operation, refs: dict) -> dict:
 	success = {
 		"description": "Done" if op.status == 200 else "Created; also when the answer is given again",
 		"headers": _answer_headers(op),
-		"content": {
-			"application/json": {
-				"schema": {"type": "object", "properties": {"message": message}, "required": ["message"]}
-			}
-		},
+		"content": _message(message),
 	}
 	problem = {
 		"description": "A problem (RFC 9457): see `code`, `errors` and docs/errors.md",
@@ -145,7 +144,24 @@ def _responses(op: Operation, refs: dict) -> dict:
 			**success,
 			"description": "Made before under another key with the same content, or validate_only",
 		}
+	if op.ledger:
+		responses["202"] = {
+			"description": "Accepted for later; also when it is sent again while it is unfinished",
+			"headers": {
+				"X-Request-Id": {"schema": {"type": "string"}},
+				"Location": {"description": "Where to ask how it goes", "schema": {"type": "string"}},
+			},
+			"content": _message(refs[(Accepted, "serialization")]),
+		}
 	return responses
+
+
+def _message(schema: dict) -> dict:
+	return {
+		"application/json": {
+			"schema": {"type": "object", "properties": {"message": schema}, "required": ["message"]}
+		}
+	}
 
 
 def _answer_headers(op: Operation) -> dict:

@@ -1,6 +1,6 @@
 """Requests and answers of `orders.*`."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -271,6 +271,29 @@ class OrderCreate(WriteModel, Order):
 	"""An order to be placed, exactly once."""
 
 
+class OrderCreateMany(Model):
+	"""Orders to be placed, each exactly once; one that is wrong stops none of the others."""
+
+	external_id: ExternalId | None = Field(
+		None, description="The caller's id of the batch; with it the call needs no Idempotency-Key"
+	)
+	orders: list[dict[str, Any]] = Field(
+		min_length=1, max_length=1000, description="Each as in orders.create; looked at one by one, later"
+	)
+	validate_only: Literal[False] = Field(False, description="Only orders.create can be rehearsed")
+
+
+class OrdersList(Model):
+	"""Query: orders of the system and those of nobody else's, by when they were last changed."""
+
+	cursor: Annotated[str, Field(max_length=1000)] | None = Field(
+		None, description="`next_cursor` of the page before; absent: from the oldest change"
+	)
+	limit: Annotated[int, Field(ge=1, le=500)] = 100
+	modified_after: Time | None = Field(None, description="Only orders changed at this moment or later")
+	modified_before: Time | None = Field(None, description="Only orders last changed before this moment")
+
+
 class OrderLineUpdate(Model):
 	"""A line to change, by its external id; with an item and a price, a line to add."""
 
@@ -393,6 +416,15 @@ class PaymentAnswer(AnswerModel):
 class DocumentName(AnswerModel):
 	doctype: str
 	name: str
+
+
+class OrderPage(AnswerModel):
+	"""A page of orders, those changed longest ago first."""
+
+	result: list[OrderAnswer]
+	next_cursor: str | None = Field(description="Keep it: it goes on where this page ends, also later")
+	prev_cursor: str | None
+	result_count: int
 
 
 class OrderEnvelope(AnswerModel):

@@ -13,7 +13,15 @@ LOG = "Integration Request"
 
 # Indexes that the due look-up and retention need: table → columns of each.
 INDEXES = {
-	"Hub Request": (["status", "next_attempt_at"], ["status", "lease_until"], ["status", "modified"]),
+	"Hub Request": (
+		["system", "status", "next_attempt_at"],
+		["system", "subject", "status"],
+		["system", "received_at", "name"],
+		["system", "status", "received_at", "name"],
+		["batch", "status"],
+		["status", "lease_until"],
+		["status", "modified"],
+	),
 	"Hub Request Step": (["document_name"],),
 	"Hub External Reference": (["document_type", "document_name"], ["request"]),
 	"Hub Event": (
@@ -32,6 +40,7 @@ INDEXES = {
 	"Hub Stock Level": (["modified"],),
 	# What changed since the last look: version 16 has no such index.
 	"Bin": (["modified"],),
+	"Sales Order": (["company", "modified", "name"],),
 }
 
 

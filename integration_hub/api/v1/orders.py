@@ -29,3 +29,15 @@ def update() -> Response:
 def cancel() -> Response:
 	"""Cancel an order; with cascade also what followed it."""
 	return intake.receive("orders.cancel")
+
+
+@frappe.whitelist(methods=["POST"])
+def create_many() -> Response:
+	"""Place up to a thousand orders, each exactly once."""
+	return intake.receive("orders.create_many")
+
+
+@frappe.whitelist(methods=["GET"])
+def list() -> Response:
+	"""Read orders by cursor."""
+	return intake.receive("orders.list")

@@ -45,6 +45,9 @@ def test_a_completed_request(systems):
 		"error": None,
 		"answer": placed.message,
 		"steps": [],
+		"batch": None,
+		"progress": None,
+		"items": None,
 	}
 
 

@@ -41,7 +41,7 @@ def test_the_table_names_every_status():
 
 
 def test_a_row_compares_fingerprints():
-	row = Row("r", S.COMPLETED, "f" * 64, 1, 201, "{}", None, True)
+	row = Row("r", S.COMPLETED, "f" * 64, 1, 201, "{}", None, True, False, False)
 	assert row.verdict("f" * 64) is REPLAY
 	assert row.verdict("e" * 64) is REUSED
 

@@ -2,7 +2,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from integration_hub.core import idempotency, queue
+from integration_hub.core import queue, waiting
 
 MAX_BULK = 500
 
@@ -24,7 +24,7 @@ class HubRequest(Document):
 		self.check_permission("write")
 		if not (reason or "").strip():
 			frappe.throw(_("Say why, so that others understand."))
-		if not idempotency.dismiss(self.name, frappe.session.user, reason):
+		if not waiting.dismiss(self.name, frappe.session.user, reason):
 			frappe.throw(
 				_("Request {0} is {1} by now; only a failed or waiting one can be dismissed.").format(
 					self.name, _(_status(self.name))
@@ -39,14 +39,14 @@ def retry_many(names: str | list) -> dict:
 	skipped = []
 	for name in names:
 		frappe.get_doc("Hub Request", name).check_permission("write")
-		if not idempotency.queue(name, frappe.session.user):
+		if not waiting.queue(name, frappe.session.user):
 			skipped.append(name)
 	queue.ring()
 	return {"queued": len(names) - len(skipped), "skipped": skipped}
 
 
 def _queue(name: str) -> None:
-	if not idempotency.queue(name, frappe.session.user):
+	if not waiting.queue(name, frappe.session.user):
 		frappe.throw(
 			_("Request {0} is {1} by now; only a failed or waiting one can be retried.").format(
 				name, _(_status(name))
@@ -67,6 +67,6 @@ def dismiss_many(names: str | list, reason: str) -> dict:
 	skipped = []
 	for name in names:
 		frappe.get_doc("Hub Request", name).check_permission("write")
-		if not idempotency.dismiss(name, frappe.session.user, reason):
+		if not waiting.dismiss(name, frappe.session.user, reason):
 			skipped.append(name)
 	return {"dismissed": len(names) - len(skipped), "skipped": skipped}
