@@ -6,6 +6,7 @@ HUB_TEST_SITE       the site's name; tests run from the bench's `sites` director
 HUB_TEST_BASE_URL   where its web servers listen
 HUB_TEST_HOST       value of the Host header, if not the site's name
 HUB_TEST_BENCH      path of the bench
+HUB_TEST_PLAIN_SITE a dump of a site with ERPNext alone; without it such a site is made where one is needed
 HUB_DB_ROOT_USER, HUB_DB_ROOT_PASSWORD   a MariaDB account that may create sites
 """
 

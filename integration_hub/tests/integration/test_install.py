@@ -1,6 +1,7 @@
 """Install, migrate twice, uninstall and install again, on a site of its own that is made and dropped by the test."""
 
 import json
+import os
 import secrets
 
 import pytest
@@ -45,6 +46,7 @@ def fresh(stack):
 		pytest.fail("HUB_DB_ROOT_USER and HUB_DB_ROOT_PASSWORD are needed to make a site.", pytrace=False)
 	site = f"hub-install-{secrets.token_hex(4)}.localhost"
 	root = ("--db-root-username", stack.db_root_user, "--db-root-password", stack.db_root_password)
+	plain = os.environ.get("HUB_TEST_PLAIN_SITE")
 	stack.run(
 		"new-site",
 		site,
@@ -52,8 +54,7 @@ def fresh(stack):
 		"--mariadb-user-host-login-scope=%",
 		"--admin-password",
 		secrets.token_hex(8),
-		"--install-app",
-		"erpnext",
+		*(("--source-sql", plain) if plain else ("--install-app", "erpnext")),
 		timeout=400,
 	)
 	yield site
