@@ -3,7 +3,8 @@
 ValueError
 ├── BadExpression ─ TooCostly
 ├── BadValue
-└── MapFaults, which holds every MapFault
+├── MapFaults, which holds every MapFault
+└── BadPreset, which holds every sentence
 """
 
 from dataclasses import dataclass
@@ -39,3 +40,11 @@ class MapFaults(ValueError):
 	def __init__(self, faults: list[MapFault]):
 		self.faults = tuple(sorted(faults))
 		super().__init__(" ".join(str(fault) for fault in self.faults))
+
+
+class BadPreset(ValueError):
+	"""Everything that is wrong with a preset, each a sentence that begins with where."""
+
+	def __init__(self, faults: list[str]):
+		self.faults = tuple(faults)
+		super().__init__(" ".join(faults))

@@ -42,10 +42,10 @@ _KINDS = {
 
 
 class Interpreter(TreeInterpreter):
-	"""Evaluates a parsed expression on one document, within a budget."""
+	"""Evaluates a parsed expression on one document, within a budget; `root` is what root() stands for."""
 
-	def __init__(self, budget: Budget):
-		super().__init__(Options(custom_functions=_ExactFunctions(budget)))
+	def __init__(self, budget: Budget, root: Json = None):
+		super().__init__(Options(custom_functions=ExactFunctions(budget, root)))
 		self._budget = budget
 
 	def visit(self, node: dict, *args) -> Json:
@@ -76,11 +76,26 @@ class Interpreter(TreeInterpreter):
 		return self.COMPARATOR_FUNC[node["value"]](left, right)
 
 
-class _ExactFunctions(Functions):
-	"""The functions of the language; those that make numbers keep every digit."""
+class ExactFunctions(Functions):
+	"""The functions of the language, those that make numbers keep every digit; and two of our own.
 
-	def __init__(self, budget: Budget):
+	root() is the whole document, also inside a list; last_part(address) what stands after its last slash.
+	"""
+
+	def __init__(self, budget: Budget, root: Json):
 		self._budget = budget
+		self._root = root
+
+	@signature()
+	def _func_root(self):
+		return self._root
+
+	@signature({"types": ["string"]})
+	def _func_last_part(self, address):
+		part = address.rpartition("/")[2]
+		if part in ("", address) or set(part) & set("?#&= "):
+			raise BadExpression(f"last_part(): “{address[:80]}” does not end in a slash and a name.")
+		return part
 
 	def call_function(self, function_name: str, resolved_args: list) -> Json:
 		self._budget.spend(STEPS_A_CALL)

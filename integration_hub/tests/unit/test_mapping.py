@@ -500,7 +500,8 @@ def test_all_faults_of_a_map_come_at_once():
 		(
 			5,
 			"x y",
-			"There is no transform reverse; there are text, number, boolean, upper, lower, trim, date, datetime, join.",
+			"There is no transform reverse; there are text, number, boolean, upper, lower, trim, date, datetime, join,"
+			" money, sum, difference, product, quotient, single, line, unescape, phone, utc.",
 		),
 		(6, "lines[0]", "At character 6 of the target a dot or its end is expected."),
 		(7, "__proto__.x", "The name __proto__ is reserved."),
