@@ -85,6 +85,10 @@ def _change_head(work: Work, order: Document, change: OrderUpdate) -> None:
 def _change_address(
 	work: Work, order: Document, address: Address, kind: str, fieldname: str, display: str
 ) -> None:
+	name = addresses.resolve(work, order.customer, address, kind.title(), f"/{kind}_address")
+	if name == order.get(fieldname):
+		# Whoever sends the whole order again may, also where ERPNext lets nobody change its address.
+		return
 	if order.docstatus == 1 and not order.meta.get_field(fieldname).allow_on_submit:
 		raise StateConflict(
 			_(
@@ -93,7 +97,6 @@ def _change_address(
 			pointer=f"/{kind}_address",
 			details={"documents": selling.named(ORDER, [order.name])},
 		)
-	name = addresses.resolve(work, order.customer, address, kind.title(), f"/{kind}_address")
 	order.set(fieldname, name)
 	# A submitted order is not validated again, which would write it out.
 	order.set(display, render_address(name, check_permissions=False))
