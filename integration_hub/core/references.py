@@ -114,8 +114,12 @@ def external_ids(system: str, doctype: str, name: str) -> list[str]:
 	return kept[key]
 
 
-def _forget_ids() -> None:
-	frappe.local.cache.pop(_IDS, None)
+def _forget_ids(doctype: str | None = None, name: str | None = None) -> None:
+	"""Forget the ids that were read of a document, or of all."""
+	kept = frappe.local.cache.get(_IDS, {})
+	for key in list(kept):
+		if doctype is None or key[1:] == (doctype, name):
+			del kept[key]
 
 
 def made_by(request: str, doctype: str) -> list[str]:
@@ -144,7 +148,6 @@ def reserve(
 		AlreadyBound: it is taken.
 		ReferenceBusy: somebody is taking it at this moment.
 	"""
-	_forget_ids()
 	name = frappe.generate_hash(length=16)
 	user = frappe.session.user
 	now = frappe.utils.now()
@@ -207,7 +210,7 @@ def reserve_again(
 
 def bind(reference: str, doctype: str, name: str) -> None:
 	"""Bind a reserved Reference to its document."""
-	_forget_ids()
+	_forget_ids(doctype, name)
 	sql.run(
 		"""UPDATE `tabHub External Reference` SET document_type = %s, document_name = %s, state = %s WHERE name = %s""",
 		(doctype, name, LIVE, reference),
@@ -216,7 +219,6 @@ def bind(reference: str, doctype: str, name: str) -> None:
 
 def take_over_tombstone(reference: Reference, *, request: str | None, fingerprint: str | None) -> bool:
 	"""Reserve the id of a cancelled or deleted document again; False when another call was faster."""
-	_forget_ids()
 	changed = sql.changes(
 		"""UPDATE `tabHub External Reference`
 		SET state = %s, document_name = NULL, request = %s, fingerprint = %s, generation = generation + 1 WHERE name = %s AND state = %s""",
@@ -250,7 +252,7 @@ def tombstone(doc, method: str | None = None) -> None:
 
 	A deleted document's name is let go: ERPNext gives the last number of a series to the next document.
 	"""
-	_forget_ids()
+	_forget_ids(doc.doctype, doc.name)
 	name = None if method == "after_delete" else doc.name
 	sql.run(
 		"""UPDATE `tabHub External Reference` SET state = %s, document_name = %s
@@ -261,8 +263,8 @@ def tombstone(doc, method: str | None = None) -> None:
 
 def follow_amendment(doc, method: str | None = None) -> None:
 	"""Doc event `after_insert`: the ids of a cancelled document move to its amendment."""
-	_forget_ids()
 	if doc.get("amended_from"):
+		_forget_ids()
 		sql.run(
 			"""UPDATE `tabHub External Reference` SET document_name = %s, state = %s
 			WHERE document_type = %s AND document_name = %s""",
