@@ -2,7 +2,7 @@
 
 HubError
 ├── BadRequest (400) ─ MalformedJson, IdempotencyKeyRequired, IdempotencyKeyMalformed
-├── NotAuthenticated (401)
+├── NotAuthenticated, SignatureInvalid (401)
 ├── Forbidden (403) ─ SystemNotConnected, ScopeMissing, AddressNotAllowed, PermissionDenied, FrappeApiClosed
 ├── NotFound (404)
 ├── Conflict (409) ─ RequestInProgress, ExternalIdConflict, StateConflict
@@ -106,6 +106,14 @@ class NotAuthenticated(HubError):
 	title = "Credentials are missing or wrong"
 
 
+class SignatureInvalid(HubError):
+	"""A webhook that nobody vouches for; the same whatever is wrong, so that nothing can be learned by trying."""
+
+	http_status = 401
+	code = "signature_invalid"
+	title = "No valid signature"
+
+
 class Forbidden(HubError):
 	http_status = 403
 
@@ -192,6 +200,13 @@ class IdempotencyKeyReused(Unprocessable):
 class ValidationFailed(Unprocessable):
 	code = "validation_failed"
 	title = "The input is not valid"
+
+
+class MappingFailed(Unprocessable):
+	"""A webhook that came in, and that its field map makes no valid call of; a corrected map and Retry do."""
+
+	code = "mapping_failed"
+	title = "The field map does not fit"
 
 
 class UnknownCustomer(Unprocessable):

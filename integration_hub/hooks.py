@@ -29,6 +29,7 @@ hub_operations = {
 	"webhooks.update": "integration_hub.outbound.webhooks.UPDATE",
 	"webhooks.delete": "integration_hub.outbound.webhooks.DELETE",
 	"webhooks.test": "integration_hub.outbound.webhooks.TEST",
+	"webhooks.receive": "integration_hub.inbound.webhooks.RECEIVE",
 	"webhooks.rotate_secret": "integration_hub.outbound.webhooks.ROTATE",
 	"events.list": "integration_hub.outbound.stream.LIST",
 	"events.get": "integration_hub.outbound.stream.GET",
@@ -104,7 +105,7 @@ add_to_apps_screen = [
 # The hub's own forms share hub_desk.js; business documents show where they came from and who was told of them.
 doctype_js = {
 	"Hub Request": ["public/js/hub_desk.js", "public/js/request_steps.js", "public/js/put_right.js"],
-	"Hub Connected System": ["public/js/hub_desk.js", "public/js/secrets.js"],
+	"Hub Connected System": ["public/js/hub_desk.js", "public/js/secrets.js", "public/js/inbound.js"],
 	"Hub External Reference": "public/js/hub_desk.js",
 	"Hub Webhook": ["public/js/hub_desk.js", "public/js/events.js", "public/js/secrets.js"],
 	"Hub Event": ["public/js/hub_desk.js", "public/js/events.js"],

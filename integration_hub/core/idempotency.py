@@ -87,6 +87,7 @@ class NewRequest:
 		subject: what the call is about, such as an order's external id; waiting calls about the same thing are worked
 			off one after another.
 		batch: the Hub Request it came with.
+		topic, route: of a webhook: what it tells, and which of the calls its topic becomes this is.
 	"""
 
 	system: str
@@ -99,6 +100,8 @@ class NewRequest:
 	request_id: str
 	subject: str | None = None
 	batch: str | None = None
+	topic: str | None = None
+	route: str | None = None
 
 
 def key_hash(system: str, operation: str, key: str | None, derived: list[str] | None) -> str:
@@ -156,7 +159,7 @@ def enqueue(news: list[NewRequest]) -> list[str]:
 
 
 _COLUMNS = """name, creation, modified, owner, modified_by, docstatus, idx, system, operation, key_hash, fingerprint, payload,
-	idempotency_key, external_id, request_id, subject, batch, status, asynchronous, attempt_no, received_at, lease_until,
+	idempotency_key, external_id, request_id, subject, batch, topic, route, status, asynchronous, attempt_no, received_at, lease_until,
 	next_attempt_at"""
 _AT = "UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND"
 _BEGUN = f"1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {LEASE_SECONDS} SECOND, NULL"
@@ -184,13 +187,15 @@ def _insert(news: list[NewRequest], status: str) -> list[str]:
 			new.request_id,
 			new.subject,
 			new.batch,
+			new.topic,
+			new.route,
 			status,
 			waits,
 			*((place, place) if waits else ()),
 		)
 		for place, (name, new) in enumerate(zip(names, news, strict=True))
 	]
-	row = f"(%s, %s, %s, %s, %s, 0, 0, {', '.join(['%s'] * 12)}, {_WAITING if waits else _BEGUN})"
+	row = f"(%s, %s, %s, %s, %s, 0, 0, {', '.join(['%s'] * 14)}, {_WAITING if waits else _BEGUN})"
 	for start in range(0, len(rows), _PART):
 		part = rows[start : start + _PART]
 		sql.run(
@@ -272,6 +277,19 @@ def keep_reserved_name(claim: Claim, reserved_name: str) -> Claim:
 	"""Keep a reserved document number on the row, for this attempt and later ones."""
 	sql.run("UPDATE `tabHub Request` SET reserved_name = %s WHERE name = %s", (reserved_name, claim.name))
 	return replace(claim, reserved_name=reserved_name)
+
+
+def keep_version(claim: Claim, version: str) -> None:
+	"""Keep on the row which version of its subject it brings."""
+	sql.run("UPDATE `tabHub Request` SET version = %s WHERE name = %s", (version, claim.name))
+
+
+def newest_version(system: str, subject: str) -> str | None:
+	"""Return the newest version of a subject that was worked off; None: none was."""
+	return sql.run(
+		"SELECT max(version) FROM `tabHub Request` WHERE system = %s AND subject = %s AND status = %s",
+		(system, subject, S.COMPLETED),
+	)[0][0]
 
 
 def fence(claim: Claim, token: str) -> bool:

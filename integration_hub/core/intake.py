@@ -48,6 +48,8 @@ def receive(name: str) -> Response:
 def through(call: Call) -> Response:
 	"""Take a call through the door, step by step."""
 	operation = call.operation
+	if operation.guest:
+		return operation.handler(call)
 	caller = call.caller = context.identify()
 	context.check_enabled(caller)
 	context.check_address(caller)
@@ -149,6 +151,38 @@ def _accept_once(new: NewRequest) -> Row | None:
 	elif not idempotency.requeue(row, new):
 		return None
 	return idempotency.find(new.key_hash)
+
+
+def keep(news: list[NewRequest]) -> list[Row]:
+	"""Keep calls for a worker, once each, and commit: the rows as they are then.
+
+	A row that is there stays as it is, also one that failed or was dismissed: it was not a person who sent it again.
+
+	Raises:
+		RequestInProgress: other calls with these keys were faster each time.
+	"""
+	return _agreed(lambda: _keep_once(news))
+
+
+def _keep_once(news: list[NewRequest]) -> list[Row]:
+	there = idempotency.find_many([new.key_hash for new in news])
+	if missing := [new for new in news if new.key_hash not in there]:
+		idempotency.enqueue(missing)
+		there = idempotency.find_many([new.key_hash for new in news])
+	return [there[new.key_hash] for new in news]
+
+
+def note(call: Call, status: int, external_id: str | None = None) -> None:
+	"""Leave a log row, at most so many a minute, for a call of which nothing else is kept; and commit."""
+	row = {"operation": call.operation.name, "request_id": call.request_id, "url": call.url}
+	request_log.turned_away(
+		system=call.caller.name,
+		http_status=status,
+		external_id=external_id,
+		duration_ms=call.duration_ms,
+		**row,
+	)
+	sql.commit()
 
 
 def _answer_of(call: Call, row: Row) -> Response:

@@ -40,6 +40,9 @@ class Operation:
 		always_async: the answer is 202 also to those who do not ask for it.
 		subject: payload → what the call is about; None: what its external id says. Waiting calls about the same thing are
 			worked off one after another.
+		guest: open to callers without credentials: `handler(call) -> Response` finds out who calls, and answers.
+		resolve: `resolve(work) -> Work`: of another operation, which is done for the row. Asked at each attempt, so that
+			what it looks up may be corrected meanwhile.
 		example: an input for the API description.
 	"""
 
@@ -61,6 +64,8 @@ class Operation:
 	prepare: Callable | None = None
 	always_async: bool = False
 	subject: Callable[[BaseModel], str | None] | None = None
+	guest: bool = False
+	resolve: Callable[[Any], Any] | None = None
 	example: dict | None = None
 
 	@property

@@ -47,6 +47,11 @@ def run(claim: Claim) -> Answer:
 			raise StateConflict(_("The payload was removed when its time was over; send the call again."))
 		body = parse(row.payload.encode())
 		payload = validate(operation.schema, body)
+		work = Work(
+			operation, caller, payload, body, row.fingerprint, row.request_id, request=claim.name, **kind
+		)
+		if operation.resolve:
+			work = operation.resolve(work)
 	except HubError as error:
 		works.record_failure(
 			Work(operation, caller, None, {}, row.fingerprint, row.request_id, claim.name, **kind),
@@ -55,16 +60,18 @@ def run(claim: Claim) -> Answer:
 		)
 		raise
 	with context.acting_as(caller):
-		work = Work(operation, caller, payload, body, row.fingerprint, row.request_id, **kind)
-		return works.run(work, _with_number(work, claim))
+		return works.run(work, _prepared(work, claim))
 
 
-def _with_number(work: Work, claim: Claim) -> Claim:
-	"""Reserve the document's number in a transaction of its own, as the door does with the claim."""
+def _prepared(work: Work, claim: Claim) -> Claim:
+	"""Reserve the document's number in a transaction of its own, as the door does with the claim; keep the version."""
 	prepare = work.operation.prepare
 	number = None if claim.reserved_name or not prepare else prepare(work.caller, work.payload)
 	if number:
 		claim = idempotency.keep_reserved_name(claim, number)
+	if work.version:
+		idempotency.keep_version(claim, work.version)
+	if number or work.version:
 		sql.commit()
 	return claim
 

@@ -112,7 +112,11 @@ def _refusal(response: Response, request: Request, refusal: HubError | None) -> 
 	name = match[1] if match else ""
 	call = Call(_operation(name), request, request_id_of(request))
 	try:
-		_identify(call)
+		if not call.operation.guest:
+			_identify(call)
+		elif request.method == "POST" and response.status_code not in (413, 503):
+			# Frappe minds what need not be right here: the session, credentials, what JSON is.
+			return intake.receive(name)
 		raise refusal or _reason(call, response)
 	except HubError as error:
 		return intake.turn_away(call, error)

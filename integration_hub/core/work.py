@@ -45,6 +45,7 @@ class Work:
 	name, None in a rehearsal (`validate_only`). A handler appends what it makes to `made`; `reference` is the External
 	Reference reserved for it. `queued`: nobody waits for the answer; `asynchronous`: nobody ever did; `batch`: the Hub Request it
 	came with. `done` holds the documents of the steps done so far, by step; `loaded` those that this try still has in memory.
+	`version`: which one of its subject it brings, of a webhook that says so.
 	"""
 
 	operation: Operation
@@ -63,6 +64,7 @@ class Work:
 	queued: bool = False
 	asynchronous: bool = False
 	batch: str | None = None
+	version: str | None = None
 	started: float = field(default_factory=time.monotonic)
 
 	@property

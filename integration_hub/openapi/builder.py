@@ -71,8 +71,10 @@ def _path_item(op: Operation, refs: dict) -> dict:
 		"tags": [op.name.split(".")[0]],
 		"responses": _responses(op, refs),
 	}
+	if op.guest:
+		item["security"] = []
 	if op.writes:
-		item["parameters"] = _headers(op)
+		item["parameters"] = _guest_parameters() if op.guest else _headers(op)
 		body = {"schema": refs[(op.schema, "validation")]}
 		if op.example:
 			body["example"] = op.example
@@ -99,6 +101,23 @@ def _headers(op: Operation) -> list[dict]:
 		if not op.always_async:
 			headers.append(_header("Prefer", "`respond-async`: accept the call, answer 202, work later"))
 	return headers
+
+
+def _guest_parameters() -> list[dict]:
+	described = {
+		"system": (True, "The slug of the Connected System"),
+		"topic": (False, "What is told; needed where the platform does not say it in a header or the body"),
+	}
+	return [
+		{
+			"name": name,
+			"in": "query",
+			"required": required,
+			"description": description,
+			"schema": {"type": "string"},
+		}
+		for name, (required, description) in described.items()
+	]
 
 
 def _header(name: str, description: str) -> dict:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from integration_hub.schemas.values import AnswerModel, ExternalId, Model, Name
@@ -151,3 +151,19 @@ class WebhookTested(AnswerModel):
 	error: str | None
 	response: str | None = Field(description="The first 16 KiB of the answer")
 	duration_ms: int
+
+
+class WebhookReceive(BaseModel):
+	"""What another platform sends, as it sends it. Needs no credentials: the platform's signature vouches for it.
+
+	Set up in the Connected System, tab *Webhooks in*.
+	"""
+
+	model_config = ConfigDict(extra="allow")
+
+
+class WebhookReceived(AnswerModel):
+	"""`id` when it was kept, `ignored` when nothing was to be kept of it."""
+
+	id: str | None = Field(None, description="The Hub Request; of several, the first")
+	ignored: str | None = Field(None, description="Why nothing is kept, such as a topic without a line")

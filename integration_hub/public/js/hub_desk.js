@@ -29,6 +29,7 @@ Object.assign(integration_hub, {
 			"sales.pay": __("Payment"),
 			"sales.refund": __("Refund"),
 			"sales.run": __("Order to money"),
+			"webhooks.receive": __("Webhook"),
 		};
 		return labels[operation] || operation;
 	},

@@ -7,6 +7,7 @@ from frappe.model.document import Document
 
 from integration_hub.constants.scopes import SCOPES
 from integration_hub.core import credentials
+from integration_hub.inbound import webhook_presets, webhook_senders, webhook_topics
 from integration_hub.outbound import endpoints, subscriptions
 
 
@@ -17,6 +18,18 @@ class HubConnectedSystem(Document):
 		self._validate_addresses()
 		self._validate_company()
 		self._validate_maps()
+		self._validate_webhooks_in()
+
+	def onload(self):
+		address = f"/api/method/integration_hub.api.v1.webhooks.receive?system={self.name}"
+		self.set_onload(
+			"inbound",
+			{
+				"address": frappe.utils.get_url(address),
+				"has_secret": webhook_senders.has_secret(self.name),
+				"refusals": webhook_senders.refusals(self.name),
+			},
+		)
 
 	def on_change(self):
 		# Also where a field is written by itself, as when the user is made.
@@ -61,6 +74,28 @@ class HubConnectedSystem(Document):
 	def revoke_secret(self) -> None:
 		"""Make every secret worthless at once."""
 		credentials.revoke(self.name)
+
+	@frappe.whitelist()
+	def set_inbound_secret(self, secret: str, overlap_hours: float = webhook_senders.OVERLAP_HOURS) -> None:
+		"""Take the secret that the platform shows; the one before it stays good for `overlap_hours`."""
+		webhook_senders.set_secret(self, secret, float(overlap_hours))
+
+	@frappe.whitelist()
+	def install_preset(self, name: str, replace: bool = False) -> dict:
+		"""Make field maps, scheme and topics of a platform; see `webhook_presets.install`."""
+		return webhook_presets.install(self, name, replace=bool(replace))
+
+	def _validate_webhooks_in(self):
+		try:
+			webhook_senders.validate(self)
+		except ValueError as e:
+			frappe.throw(_("Webhooks in: {0}.").format(_(str(e))))
+		if faults := webhook_topics.faults(self):
+			frappe.throw(
+				[frappe.utils.escape_html(fault) for fault in faults],
+				title=_("Webhooks in"),
+				as_list=True,
+			)
 
 	def _validate_slug(self):
 		if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,60}[a-z0-9])?", self.slug or ""):
@@ -128,3 +163,10 @@ class HubConnectedSystem(Document):
 					)
 				)
 			seen.add(row.get(fieldname))
+
+
+@frappe.whitelist(methods=["GET"])
+def presets() -> list[dict]:
+	"""Return the presets there are: name, title, description."""
+	frappe.has_permission("Hub Connected System", "write", throw=True)
+	return webhook_presets.offered()
