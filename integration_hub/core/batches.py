@@ -19,7 +19,13 @@ from integration_hub.core.problem import problem
 from integration_hub.core.redaction import redact
 from integration_hub.core.validation import validate
 from integration_hub.core.work import Result, Work
-from integration_hub.exceptions import HubError, IdempotencyKeyReused, TemporarilyUnavailable
+from integration_hub.exceptions import (
+	Fault,
+	HubError,
+	IdempotencyKeyReused,
+	TemporarilyUnavailable,
+	ValidationFailed,
+)
 
 ITEM = "Hub Request Item"
 _PART = 500
@@ -56,6 +62,9 @@ def _item(work: Work, operation: Operation, body: dict) -> _Item:
 	item = _Item(given[:140] if isinstance(given, str) else None)
 	try:
 		payload = validate(operation.schema, body)
+		if payload.validate_only:
+			message = _("An order of a batch is placed; send it alone to rehearse it.")
+			raise ValidationFailed(message, errors=[Fault("/validate_only", message, "not_in_a_batch")])
 		mark = fingerprint(body, operation.name)
 		alone = Work(operation, work.caller, payload, body, mark, work.request_id)
 		item.new = NewRequest(
