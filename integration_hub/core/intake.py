@@ -28,6 +28,7 @@ from integration_hub.exceptions import (
 	HubError,
 	IdempotencyKeyRequired,
 	IdempotencyKeyReused,
+	InternalError,
 	RequestInProgress,
 )
 
@@ -286,6 +287,8 @@ def turn_away(call: Call, error: HubError) -> Response:
 		frappe.db.rollback()
 		if call.caller is None:
 			rate_limit.count("hub:strangers", window=86_400)
+			if isinstance(error, InternalError):
+				frappe.logger("integration_hub").error(describe(error))
 		elif call.hub_request is None and not isinstance(error, RequestInProgress):
 			_log(call, error.http_status, error)
 			sql.commit()

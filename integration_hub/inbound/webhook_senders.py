@@ -39,6 +39,14 @@ _OPTIONS = ("header", "prefix", "event_id_header", "event_id_member", "topic_hea
 _DECOY = frappe.generate_hash(length=32).encode()
 
 
+class NotSetUp(SignatureError):
+	"""A call in the name of a system that takes none: there is no such system, or it is disabled, without scheme or secret."""
+
+	def __init__(self):
+		Exception.__init__(self, "The system takes no webhooks.")
+		self.code = NOT_SET_UP
+
+
 @dataclass(frozen=True)
 class Sender:
 	"""A system that sends webhooks, and how it signs them."""
@@ -59,7 +67,7 @@ def check(slug: str, headers: Mapping[str, str], body: bytes) -> tuple[Sender, V
 		if sender is None:
 			# About the work of a real one, so that the time it takes tells nothing.
 			hmac.digest(_DECOY, body, "sha256")
-			raise SignatureError(NOT_SET_UP)
+			raise NotSetUp
 		return sender, verify(sender.scheme, sender.secrets, body, headers, time.time())
 	except SignatureError as error:
 		rate_limit.count(_counter(slug if known else "", error.code), window=_DAY)

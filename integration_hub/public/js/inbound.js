@@ -114,7 +114,7 @@
 		frappe.prompt(
 			[
 				{
-					fieldname: "name",
+					fieldname: "preset",
 					fieldtype: "Select",
 					label: __("Platform"),
 					reqd: 1,
@@ -128,17 +128,17 @@
 					)}</p>`,
 				},
 			],
-			({ name }) => install(frm, name, false),
+			({ preset }) => install(frm, preset, false),
 			__("Install Preset"),
 			__("Install")
 		);
 	}
 
-	async function install(frm, name, replace) {
+	async function install(frm, preset, replace) {
 		const { message } = await frm.call({
 			doc: frm.doc,
 			method: "install_preset",
-			args: { name, replace },
+			args: { preset, replace },
 			freeze: true,
 		});
 		if (message.changed.length) {
@@ -146,7 +146,7 @@
 			frappe.warn(
 				__("Replace what was changed?"),
 				`<p>${__("This is not as the preset has it:")}</p><ul>${list}</ul>`,
-				() => install(frm, name, true),
+				() => install(frm, preset, true),
 				__("Replace")
 			);
 			return;

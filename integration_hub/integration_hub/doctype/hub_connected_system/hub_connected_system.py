@@ -81,9 +81,9 @@ class HubConnectedSystem(Document):
 		webhook_senders.set_secret(self, secret, float(overlap_hours))
 
 	@frappe.whitelist()
-	def install_preset(self, name: str, replace: bool = False) -> dict:
+	def install_preset(self, preset: str, replace: bool = False) -> dict:
 		"""Make field maps, scheme and topics of a platform; see `webhook_presets.install`."""
-		return webhook_presets.install(self, name, replace=bool(replace))
+		return webhook_presets.install(self, preset, replace=bool(replace))
 
 	def _validate_webhooks_in(self):
 		try:
