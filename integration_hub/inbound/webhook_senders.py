@@ -40,7 +40,7 @@ _DECOY = frappe.generate_hash(length=32).encode()
 
 
 class NotSetUp(SignatureError):
-	"""A call in the name of a system that takes none: there is no such system, or it is disabled, without scheme or secret."""
+	"""A call in the name of a system that takes none: there is no such system, or it is disabled, or has no user, scheme or secret."""
 
 	def __init__(self):
 		Exception.__init__(self, "The system takes no webhooks.")
@@ -94,7 +94,7 @@ def _find(slug: str) -> tuple[Sender | None, bool]:
 	"""Return the sender, None where it cannot send; and whether there is such a system at all."""
 	options = ", ".join(f"inbound_{option}" for option in _OPTIONS)
 	rows = sql.run(
-		f"""SELECT name, enabled, inbound_scheme, {options},
+		f"""SELECT name, enabled, user, inbound_scheme, {options},
 			coalesce(previous_inbound_secret_valid_until > UTC_TIMESTAMP(6), 0) AS overlaps
 		FROM `tabHub Connected System` WHERE name = %s""",
 		(slug[:140],),
@@ -102,7 +102,7 @@ def _find(slug: str) -> tuple[Sender | None, bool]:
 	)
 	row = rows[0] if rows and rows[0].name == slug else None
 	secrets = _secrets(slug[:140], bool(row and row.overlaps))
-	if row is None or not row.enabled or not row.inbound_scheme or not secrets:
+	if row is None or not secrets or not (row.enabled and row.user and row.inbound_scheme):
 		return None, row is not None
 	return Sender(slug, scheme_from(row), secrets), True
 

@@ -90,7 +90,7 @@
 			signature_malformed: __("with a signature in another form"),
 			signature_invalid: __("signed with another secret, or changed on the way"),
 			signature_stale: __("signed more than five minutes ago"),
-			not_set_up: __("while no signature or secret was set, or the system was disabled"),
+			not_set_up: __("while the system was disabled, or had no user, signature or secret"),
 		};
 		const $list = $(`<ul class="hub-refusals"></ul>`);
 		refusals.forEach(([code, count]) =>

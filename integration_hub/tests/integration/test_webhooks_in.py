@@ -112,6 +112,13 @@ def refused_ways(connected, platform) -> list[tuple[str, object]]:
 	off.system.change(enabled=0)
 	bare = connected()
 	bare.system.change(inbound_scheme="", inbound_topics=[])
+	nobody = connected()
+	user = {"user": nobody.system.user}
+	frappe.db.set_value("Hub Connected System", nobody.name, "user", None)
+	frappe.db.commit()
+	userless = nobody.send("order.created", order())
+	frappe.db.set_value("Hub Connected System", nobody.name, user)
+	frappe.db.commit()
 	body = order()
 	stale = int(time.time()) - 301
 	other = connected()
@@ -121,6 +128,7 @@ def refused_ways(connected, platform) -> list[tuple[str, object]]:
 		("no system", platform.http.raw("POST", RECEIVE, b"{}")),
 		("disabled", off.send("order.created", body)),
 		("no scheme", bare.send("order.created", body)),
+		("no user", userless),
 		("missing", platform.send("order.created", body, X_Signature=None)),
 		("malformed", platform.send("order.created", body, X_Signature="sha256=abc")),
 		("without prefix", platform.send("order.created", body, X_Signature="0" * 64)),
