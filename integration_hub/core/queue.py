@@ -154,8 +154,10 @@ def drain(seconds: int = DRAIN_SECONDS) -> int:
 	tried = True
 	while tried and time.monotonic() < deadline:
 		frappe.db.rollback()
-		tried = 0
-		for row in waiting.due():
+		tried, rows = 0, waiting.due()
+		if len(rows) > 1:
+			_ask_for_help()
+		for row in rows:
 			tried += _drain_one(row)
 			if time.monotonic() > deadline:
 				break
@@ -209,4 +211,14 @@ def _claim(row: Due) -> Claim | None:
 
 def ring() -> None:
 	"""Ask a worker to drain."""
-	doorbell.ring(DRAIN_JOB, slots=max(1, frappe.get_cached_doc("Hub Settings").queue_workers or 1))
+	doorbell.ring(DRAIN_JOB, slots=_workers())
+
+
+def _ask_for_help() -> None:
+	"""Ask one worker more, up to as many as may be at it: there is more to do than one can."""
+	if _workers() > 1:
+		doorbell.ring(DRAIN_JOB, slots=_workers() - 1)
+
+
+def _workers() -> int:
+	return max(1, frappe.get_cached_doc("Hub Settings").queue_workers or 1)
