@@ -77,6 +77,8 @@
 				frappe.show_alert({ message: __("The secret is stored."), indicator: "green" });
 			},
 		});
+		// The page must not go on holding what was typed.
+		dialog.$wrapper.on("hidden.bs.modal", () => dialog.$wrapper.remove());
 		dialog.fields_dict.secret.$input?.attr("autocomplete", "off");
 		dialog.show();
 	}
