@@ -9,13 +9,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import requests
 
+from integration_hub.tests import site
 from integration_hub.tests.faults.points import HEADER
-from integration_hub.tests.stack import Answer, Http, Stack
+from integration_hub.tests.stack import Answer, Http, Stack, free_port
 
 CONFIG = Path(__file__).with_name("gunicorn_faults.py")
 STARTS_WITHIN = 90
@@ -27,7 +29,7 @@ class FaultServer:
 
 	def __init__(self, stack: Stack, workers: int = 4, **environment: str):
 		self.folder = Path(tempfile.mkdtemp(prefix="hub-faults-"))
-		port = _free_port()
+		port = free_port()
 		self.stack = replace(stack, base_url=f"http://127.0.0.1:{port}")
 		self._environment = {
 			**os.environ,
@@ -155,7 +157,21 @@ def bench(stack: Stack, *command: str, environment: dict | None = None) -> str:
 	return done.stdout
 
 
-def _free_port() -> int:
+@contextmanager
+def redis_of_its_own():
+	"""Run a Redis for one server; yield its URL and its process."""
+	port = free_port()
+	process = subprocess.Popen(
+		["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL
+	)
+	try:
+		site.wait_for("Redis", lambda: _listens(port))
+		yield f"redis://127.0.0.1:{port}?socket_timeout=2", process
+	finally:
+		process.kill()
+		process.wait(10)
+
+
+def _listens(port: int) -> bool:
 	with socket.socket() as probe:
-		probe.bind(("127.0.0.1", 0))
-		return probe.getsockname()[1]
+		return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,8 +1,6 @@
 """Processes die, databases and queues go away, many deliver at once: no event is lost, none is sent twice while a lease holds."""
 
 import signal
-import socket
-import subprocess
 import threading
 import time
 from collections import Counter, defaultdict
@@ -32,9 +30,9 @@ from integration_hub.tests.faults.delivery_process import (
 	travel,
 	wait_for_all,
 )
-from integration_hub.tests.faults.server import DIED, at_once, sweep
+from integration_hub.tests.faults.server import DIED, at_once, redis_of_its_own, sweep
 from integration_hub.tests.receivers import Answer, Receiver
-from integration_hub.tests.stack import Http, free_port
+from integration_hub.tests.stack import Http
 
 MANY = 300
 
@@ -118,26 +116,6 @@ def test_killed_before_the_commit_nothing_happened(server, faulty, ear, receiver
 	assert faulty.until_answered(body).status == 201
 	wait_for_all(ear, 1)
 	assert ids(receiver) == [event.name for event in ear.events()]
-
-
-@contextmanager
-def redis_of_its_own():
-	"""Run a Redis for one server; yield its URL and its process."""
-	port = free_port()
-	process = subprocess.Popen(
-		["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL
-	)
-	try:
-		hub_site.wait_for("Redis", lambda: _listens(port))
-		yield f"redis://127.0.0.1:{port}?socket_timeout=2", process
-	finally:
-		process.kill()
-		process.wait(10)
-
-
-def _listens(port: int) -> bool:
-	with socket.socket() as probe:
-		return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_without_redis_from_before_the_submit_until_after(stack, store, ear, receiver):
