@@ -9,14 +9,13 @@ from urllib.parse import urlparse
 import frappe
 from frappe import _
 from frappe.utils import cint, time_diff_in_seconds
-from frappe.utils.background_jobs import get_workers
+from frappe.utils.background_jobs import generate_qname, get_queues_timeout, get_workers
 from frappe.utils.scheduler import is_scheduler_inactive
 
-from integration_hub.core import sql
+from integration_hub.core import doorbell, sql
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 
-QUEUE = "short"
 SWEEP = "integration_hub.tasks.sweep"
 # Longer than a sweep takes to come, on either version of Frappe.
 LATE_SECONDS = 600
@@ -129,19 +128,27 @@ def _redis() -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-	area = _("Workers")
-	listening = [
-		worker for worker in get_workers() if any(name.endswith(QUEUE) for name in worker.queue_names())
-	]
+	area, queue = _("Workers"), doorbell.queue()
+	if queue not in get_queues_timeout():
+		yield Finding(
+			area,
+			ERROR,
+			_("The queue “{0}” of hub_queue is none of this bench: only the sweep does what waits.").format(
+				queue
+			),
+			_("Add it to “workers” in common_site_config.json, and start workers for it."),
+		)
+		return
+	listening = [worker for worker in get_workers() if generate_qname(queue) in worker.queue_names()]
 	if listening:
-		yield Finding(area, OK, _("{0} listen to the queue “{1}”.").format(len(listening), QUEUE))
+		yield Finding(area, OK, _("{0} listen to the queue “{1}”.").format(len(listening), queue))
 		return
 	yield Finding(
 		area,
 		ERROR,
 		_(
 			"No worker listens to the queue “{0}”: what is accepted for later is not done, and no event is sent."
-		).format(QUEUE),
+		).format(queue),
 		_("Start the workers: bench start, or supervisorctl restart all."),
 	)
 

@@ -13,8 +13,15 @@ from frappe.utils.background_jobs import get_job_status
 
 TIMEOUT = 0.3
 PAUSE = 5
+# Of a job, in any queue: it ends by itself before.
+JOB_SECONDS = 300
 
 _silent_until = 0.0
+
+
+def queue() -> str:
+	"""Return the queue the bell rings in: `hub_queue` of the site's configuration, else Frappe's "short"."""
+	return frappe.conf.get("hub_queue") or "short"
 
 
 def ring(method: str, slots: int = 1) -> None:
@@ -55,7 +62,7 @@ def _ask_a_worker(method: str, slots: int) -> None:
 			if status == JobStatus.QUEUED:
 				return
 			if status != JobStatus.STARTED:
-				frappe.enqueue(method, queue="short", job_id=job_id, deduplicate=True)
+				frappe.enqueue(method, queue=queue(), timeout=JOB_SECONDS, job_id=job_id, deduplicate=True)
 				return
 		except (NoSuchJobError, InvalidJobOperation):
 			# It ended in this moment; the next slot will do.

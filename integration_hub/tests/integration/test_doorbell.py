@@ -1,0 +1,50 @@
+"""The bell rings in the queue that the site's configuration names, and the doctor looks there."""
+
+import pytest
+
+import frappe
+from frappe.utils.background_jobs import generate_qname, get_job
+
+from integration_hub.core import doctor, doorbell
+
+# A method nobody else rings for, which changes nothing.
+METHOD = "integration_hub.core.doorbell.queue"
+
+
+@pytest.fixture
+def rung():
+	"""Rings, and returns the job of RQ that came of it."""
+	doorbell.ring(METHOD)
+	job = get_job(f"{METHOD}.0")
+	yield job
+	job.delete()
+
+
+@pytest.fixture
+def named(request, monkeypatch):
+	if request.param:
+		monkeypatch.setitem(frappe.conf, "hub_queue", request.param)
+
+
+@pytest.mark.parametrize(
+	("named", "queue"), [(None, "short"), ("", "short"), ("long", "long")], indirect=["named"]
+)
+def test_the_bell_rings_in_the_queue_of_the_configuration(named, queue, rung):
+	assert (rung.origin, rung.timeout) == (generate_qname(queue), 300)
+
+
+def workers() -> list[doctor.Finding]:
+	return [finding for finding in doctor.examine() if finding.area == "Workers"]
+
+
+@pytest.mark.parametrize("named", ["long"], indirect=True)
+def test_the_doctor_looks_at_that_queue(named):
+	[finding] = workers()
+	assert finding.level == "ok" and "“long”" in finding.message, finding
+
+
+@pytest.mark.parametrize("named", ["nowhere"], indirect=True)
+def test_the_doctor_finds_a_queue_the_bench_does_not_have(named):
+	[finding] = workers()
+	assert finding.level == "error" and "“nowhere”" in finding.message, finding
+	assert "common_site_config.json" in finding.remedy
