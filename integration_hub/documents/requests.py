@@ -7,10 +7,10 @@ from frappe import _
 
 from integration_hub.core import batches, operations, queue, sql
 from integration_hub.core.context import Caller
-from integration_hub.core.cursor import NotACursor, page
 from integration_hub.core.idempotency import DOCTYPE
+from integration_hub.core.listing import listed
 from integration_hub.core.operations import Operation
-from integration_hub.exceptions import Fault, NotFound, ValidationFailed
+from integration_hub.exceptions import NotFound
 from integration_hub.schemas.requests import (
 	RequestAnswer,
 	RequestCancel,
@@ -75,12 +75,7 @@ def list_requests(caller: Caller, query: RequestsList) -> dict:
 	def fetch(key: list, backwards: bool, count: int) -> list[dict]:
 		return _rows(caller.name, query, key, backwards, count)
 
-	columns = {"received_at": str, "name": str}
-	try:
-		found = page(fetch, query.limit, kind="requests", columns=columns, cursor=query.cursor)
-	except NotACursor as e:
-		message = _("This is no cursor of requests.list. Send next_cursor of a page before, or none.")
-		raise ValidationFailed(message, errors=[Fault("?cursor", message, "not_a_cursor")]) from e
+	found = listed("requests.list", fetch, query, {"received_at": str, "name": str})
 	return {**found, "result": [_summary(row) for row in found["result"]]}
 
 

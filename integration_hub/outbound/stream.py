@@ -10,9 +10,9 @@ from frappe import _
 
 from integration_hub.core import sql
 from integration_hub.core.context import Caller
-from integration_hub.core.cursor import NotACursor, page
+from integration_hub.core.listing import listed
 from integration_hub.core.operations import Operation
-from integration_hub.exceptions import Fault, NotFound, ValidationFailed
+from integration_hub.exceptions import NotFound
 from integration_hub.outbound import registry, replay, turns
 from integration_hub.schemas.events import (
 	EventAnswer,
@@ -74,13 +74,7 @@ def list_events(caller: Caller, query: EventsList) -> dict:
 	def fetch(key: list, backwards: bool, count: int) -> list[dict]:
 		return _rows(caller.name, query.type, key, backwards, count)
 
-	try:
-		found = page(
-			fetch, query.limit, kind="events", columns={"sequence": int}, cursor=query.cursor, stream=True
-		)
-	except NotACursor as e:
-		message = _("This is no cursor of events.list. Send next_cursor of a page before, or none.")
-		raise ValidationFailed(message, errors=[Fault("?cursor", message, "not_a_cursor")]) from e
+	found = listed("events.list", fetch, query, {"sequence": int}, stream=True)
 	return {**found, "result": [event_answer(row) for row in found["result"]]}
 
 
