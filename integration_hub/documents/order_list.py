@@ -4,16 +4,14 @@ from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import frappe
-from frappe import _
 from frappe.utils import get_system_timezone
 
 from integration_hub.core import sql
 from integration_hub.core.context import Caller
-from integration_hub.core.cursor import NotACursor, page
+from integration_hub.core.listing import listed
 from integration_hub.core.operations import Operation
 from integration_hub.documents.events import load
 from integration_hub.documents.orders import order_answer
-from integration_hub.exceptions import Fault, ValidationFailed
 from integration_hub.schemas.orders import OrderPage, OrdersList
 
 DOCTYPE = "Sales Order"
@@ -38,12 +36,7 @@ def list_orders(caller: Caller, query: OrdersList) -> dict:
 	def fetch(key: list, backwards: bool, count: int) -> list[dict]:
 		return _readable(caller, (after, before), key, backwards, count)
 
-	columns = {"modified": str, "name": str}
-	try:
-		found = page(fetch, query.limit, kind="orders", columns=columns, cursor=query.cursor, stream=True)
-	except NotACursor as e:
-		message = _("This is no cursor of orders.list. Send next_cursor of a page before, or none.")
-		raise ValidationFailed(message, errors=[Fault("?cursor", message, "not_a_cursor")]) from e
+	found = listed("orders.list", fetch, query, {"modified": str, "name": str}, stream=True)
 	return {
 		**found,
 		"result": [order_answer(load(DOCTYPE, row.name), caller.name) for row in found["result"]],
