@@ -117,10 +117,10 @@ def _has_room(system: str) -> bool:
 
 
 def wake(system: str, subject: str | None) -> None:
-	"""Have what waits for something about this thing tried again at once; in the current transaction."""
+	"""Have what waits for something about this thing tried again at once, in its turn; in the current transaction."""
 	if subject:
 		sql.run(
-			"""UPDATE `tabHub Request` SET next_attempt_at = UTC_TIMESTAMP(6)
+			"""UPDATE `tabHub Request` SET next_attempt_at = UTC_TIMESTAMP(6), waits = 0
 			WHERE system = %s AND subject = %s AND status = %s AND waits = 1""",
 			(system, subject, S.RETRY_SCHEDULED),
 		)
