@@ -30,6 +30,7 @@ from integration_hub.exceptions import (
 ITEM = "Hub Request Item"
 _PART = 500
 _AT_REST = (S.COMPLETED, S.FAILED, S.CANCELLED)
+_UNDER_WAY = (S.QUEUED, S.PROCESSING, S.RETRY_SCHEDULED)
 
 
 @dataclass
@@ -194,14 +195,14 @@ def under_way(batch: str) -> bool:
 	)
 
 
-def cancel(batch: str) -> int:
+def cancel(batch: str, by: str | None = None) -> int:
 	"""Take what a batch has not begun out of the queue; return how many."""
 	names = sql.run(
 		"SELECT name FROM `tabHub Request` WHERE batch = %s AND status NOT IN %s",
 		(batch, _AT_REST),
 		pluck=True,
 	)
-	return waiting.cancel(names)
+	return waiting.cancel(names, by)
 
 
 def outcomes(batch: str) -> list[dict]:
@@ -215,6 +216,24 @@ def outcomes(batch: str) -> list[dict]:
 		as_dict=True,
 	)
 	return [_outcome(number, row) for number, row in enumerate(rows)]
+
+
+def lines(batch: str, status: str | None = None, count: int = 50) -> list[dict]:
+	"""Return the first items of a batch for people: idx, external_id, request, status, message, next_attempt_at, document.
+
+	Args:
+		status: only those of one kind that `progress` counts: completed, failed, cancelled, waiting.
+	"""
+	kinds = {name.lower(): (name,) for name in _AT_REST} | {"waiting": _UNDER_WAY}
+	wanted = kinds.get(status) or (*_AT_REST, *_UNDER_WAY)
+	return sql.run(
+		f"""SELECT item.idx, item.external_id, item.request, coalesce(r.status, %s) AS status, r.next_attempt_at,
+			coalesce(r.error_message, item.error_message) AS message, r.reference_doctype, r.reference_name
+		FROM `tab{ITEM}` item LEFT JOIN `tabHub Request` r ON r.name = item.request
+		WHERE item.parent = %s AND coalesce(r.status, %s) IN %s ORDER BY item.idx LIMIT %s""",
+		(S.FAILED, batch, S.FAILED, wanted, count),
+		as_dict=True,
+	)
 
 
 def _outcome(number: int, row) -> dict:

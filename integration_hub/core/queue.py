@@ -109,15 +109,18 @@ def put_back(names: list[str], by: str) -> list[str]:
 	return skipped
 
 
-def cancel(name: str) -> None:
+def cancel(name: str, by: str | None = None) -> None:
 	"""Take a request that has not begun, or what has not of a batch, out of the queue, and commit.
+
+	Args:
+		by: the person who does it; None: its system.
 
 	Raises:
 		StateConflict: it is under way or has ended.
 	"""
 	frappe.db.rollback()
 	row = idempotency.read(name)
-	taken = batches.cancel(name) if row.is_open else waiting.cancel([name])
+	taken = batches.cancel(name, by) if row.is_open else waiting.cancel([name], by)
 	sql.commit()
 	if not taken:
 		raise StateConflict(

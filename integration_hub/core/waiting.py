@@ -77,10 +77,21 @@ def _due_of(system: str) -> list[Due]:
 _DUE_INDEX = "system_status_next_attempt_at_index"
 # Something about the same thing is at work, or came before and waits for its own turn; what waits for something that is
 # not there yet lets the others pass, for they may bring it.
-_BLOCKED = f"""EXISTS (SELECT 1 FROM `tabHub Request` other
-	WHERE other.system = r.system AND other.subject = r.subject AND other.name <> r.name AND other.asynchronous = 1 AND (
+_AHEAD = f"""other.system = r.system AND other.subject = r.subject AND other.name <> r.name AND other.asynchronous = 1 AND (
 		other.status = '{S.PROCESSING}'
-		OR other.status IN {_WAITING} AND other.waits = 0 AND (other.received_at, other.name) < (r.received_at, r.name)))"""
+		OR other.status IN {_WAITING} AND other.waits = 0 AND (other.received_at, other.name) < (r.received_at, r.name))"""
+_BLOCKED = f"EXISTS (SELECT 1 FROM `tabHub Request` other WHERE {_AHEAD})"
+
+
+def ahead_of(name: str) -> str | None:
+	"""Return the request that has to be done before this one may begin."""
+	found = sql.run(
+		f"""SELECT other.name FROM `tabHub Request` r JOIN `tabHub Request` other ON {_AHEAD} WHERE r.name = %s
+		ORDER BY other.received_at, other.name LIMIT 1""",
+		(name,),
+		pluck=True,
+	)
+	return found[0] if found else None
 
 
 def claim(row: Due) -> Claim | None:
@@ -154,14 +165,19 @@ def failed(system: str | None, code: str | None) -> list[str]:
 	)
 
 
-def cancel(names: list[str]) -> int:
-	"""Take requests that have not begun, or wait for another try, out of the queue; return how many."""
+def cancel(names: list[str], by: str | None = None) -> int:
+	"""Take requests that have not begun, or wait for another try, out of the queue; return how many.
+
+	Args:
+		by: the person who does it; None: their system.
+	"""
 	if not names:
 		return 0
 	return sql.changes(
-		"""UPDATE `tabHub Request` FORCE INDEX (PRIMARY) SET status = %s, next_attempt_at = NULL, modified = %s
+		"""UPDATE `tabHub Request` FORCE INDEX (PRIMARY) SET status = %s, next_attempt_at = NULL, dismissed_by = %s,
+			dismiss_reason = NULL, modified = %s
 		WHERE name IN %s AND status IN %s""",
-		(S.CANCELLED, now(), names, _WAITING),
+		(S.CANCELLED, by, now(), names, _WAITING),
 	)
 
 
