@@ -104,7 +104,12 @@ add_to_apps_screen = [
 
 # The hub's own forms share hub_desk.js; business documents show where they came from and who was told of them.
 doctype_js = {
-	"Hub Request": ["public/js/hub_desk.js", "public/js/request_steps.js", "public/js/put_right.js"],
+	"Hub Request": [
+		"public/js/hub_desk.js",
+		"public/js/request_steps.js",
+		"public/js/batches.js",
+		"public/js/put_right.js",
+	],
 	"Hub Connected System": ["public/js/hub_desk.js", "public/js/secrets.js", "public/js/inbound.js"],
 	"Hub External Reference": "public/js/hub_desk.js",
 	"Hub Webhook": ["public/js/hub_desk.js", "public/js/events.js", "public/js/secrets.js"],

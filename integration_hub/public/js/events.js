@@ -52,20 +52,14 @@
 			return ms < 1_000 ? __("{0} ms", [ms]) : __("{0} seconds", [format_number(ms / 1_000, null, 1)]);
 		},
 
-		// In a list: names of the hub's own records say nothing.
+		// In a list: names of the hub's own records say nothing, and narrow lists cut off the end.
 		document_in_list(name, df, doc) {
 			const doctype = doc.reference_doctype;
 			return integration_hub.escape(
 				cstr(doctype).startsWith("Hub ")
 					? __(doctype)
-					: [doctype && __(doctype), name].filter(Boolean).join(" ")
+					: [doctype && !frappe.is_mobile() && __(doctype), name].filter(Boolean).join(" ")
 			);
-		},
-
-		// The address of a list, with its filters.
-		list_path(doctype, filters) {
-			const path = frappe.utils.get_form_link(doctype, "").replace(/\/$/, "");
-			return integration_hub.escape(`${path}?${new URLSearchParams(filters)}`);
 		},
 
 		// {event: [its deliveries]}, of those the person may read.

@@ -22,6 +22,7 @@ Object.assign(integration_hub, {
 	operation_label(operation) {
 		const labels = {
 			"orders.create": __("New order"),
+			"orders.create_many": __("New orders"),
 			"orders.update": __("Change order"),
 			"orders.cancel": __("Cancel order"),
 			"sales.fulfill": __("Delivery"),
@@ -49,6 +50,15 @@ Object.assign(integration_hub, {
 		return `${time.format(formats)} (${time.fromNow()})`;
 	},
 
+	// When something is tried again by itself: "in 40 seconds".
+	countdown(utc) {
+		const seconds = integration_hub.from_utc(utc)?.diff(moment(), "seconds");
+		// The scheduler decides when: every minute on v15, every fourth on v16.
+		if (!(seconds > 0)) return __("within the next minutes");
+		if (seconds < 100) return __("in {0} seconds", [seconds]);
+		return integration_hub.from_utc(utc).fromNow();
+	},
+
 	show_utc_in_words(frm, labels) {
 		for (const [fieldname, label] of Object.entries(labels)) {
 			const df = frm.get_docfield(fieldname);
@@ -63,6 +73,12 @@ Object.assign(integration_hub, {
 	document_link(doctype, name, label) {
 		if (!doctype || !name) return "";
 		return `<a href="${frappe.utils.get_form_link(doctype, name)}">${integration_hub.escape(label || name)}</a>`;
+	},
+
+	// The address of a list, with its filters.
+	list_path(doctype, filters) {
+		const path = frappe.utils.get_form_link(doctype, "").replace(/\/$/, "");
+		return integration_hub.escape(`${path}?${new URLSearchParams(filters)}`);
 	},
 
 	copy_button(get_text, label = __("Copy")) {
@@ -165,6 +181,19 @@ Object.assign(integration_hub, {
 		field.$wrapper.find(".hub-view").remove();
 		field.$wrapper.children().addClass("hidden");
 		field.$wrapper.append($(`<div class="hub-view"></div>`).append(...contents));
+	},
+
+	// Send many names to the server in parts and say how far it is: `call(part)` for each, one after another.
+	async in_parts(title, names, size, call) {
+		try {
+			for (let at = 0; at < names.length; at += size) {
+				const words = __("{0} of {1}", [at, names.length]);
+				if (names.length > size) frappe.show_progress(title, at, names.length, words);
+				await call(names.slice(at, at + size));
+			}
+		} finally {
+			frappe.hide_progress();
+		}
 	},
 
 	// Whether this form, and no other page, is before the person now, with this document.

@@ -58,7 +58,6 @@
 						fieldtype: "Float",
 						label: __("Hours"),
 						depends_on: "eval:doc.overlap=='custom'",
-						mandatory_depends_on: "eval:doc.overlap=='custom'",
 						description: __("0 to {0}", [MAX_OVERLAP_HOURS]),
 						onchange: () => say_until(dialog),
 					},
@@ -67,7 +66,7 @@
 				primary_action_label: __("Rotate Secret"),
 				primary_action: () => {
 					const hours = overlap_of(dialog);
-					if (!(hours >= 0 && hours <= MAX_OVERLAP_HOURS)) {
+					if (!is_overlap(hours)) {
 						frappe.msgprint(__("The overlap is 0 to {0} hours.", [MAX_OVERLAP_HOURS]));
 						return;
 					}
@@ -86,13 +85,21 @@
 		},
 	});
 
+	// NaN: not said yet. An empty field must not mean that the old secret ends at once.
 	function overlap_of(dialog) {
 		const overlap = dialog.get_value("overlap");
-		return overlap === "custom" ? flt(dialog.get_value("hours")) : flt(overlap);
+		if (overlap !== "custom") return flt(overlap);
+		const hours = dialog.get_field("hours").$input.val().trim();
+		return hours ? flt(hours) : NaN;
+	}
+
+	function is_overlap(hours) {
+		return hours >= 0 && hours <= MAX_OVERLAP_HOURS;
 	}
 
 	function say_until(dialog) {
-		const words = integration_hub.old_secret_in_words(overlap_of(dialog));
+		const hours = overlap_of(dialog);
+		const words = is_overlap(hours) ? integration_hub.old_secret_in_words(hours) : "";
 		dialog.get_field("until").$wrapper.html(`<p>${words}</p>`);
 	}
 })();

@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from integration_hub.constants.roles import USER
+from integration_hub.constants.roles import MANAGER, USER
+from integration_hub.core import queue
 from integration_hub.tests.factories import line, order, unique
 
 
@@ -75,6 +76,50 @@ def test_many_are_tried_again(desk, site, failing):
 			arg=[system.name, external_id],
 			polling=500,
 		)
+
+
+def test_a_batch_is_seen_moving_and_what_waits_is_cancelled(desk_of, person, site, systems):
+	system = systems.new()
+	done, later = order(), order(lines=[line(item_code=unique("LATER"))])
+	# The door reads the system from the cache, the workers read the row.
+	assert system.http.get("system.ping").status == 200
+	site.set_row("Hub Connected System", system.name, paused=1)
+	batch = system.http.post(
+		"orders.create_many", {"external_id": unique("BATCH"), "orders": [done, later, order(lines=[])]}
+	)
+	assert batch.status == 202, batch
+	name = batch.message["id"]
+	desk = desk_of(*person(MANAGER))
+	desk.open_form("hub-request", name)
+	desk.says("is paused for maintenance")
+	site.set_row("Hub Connected System", system.name, paused=0)
+	queue.drain(seconds=20)
+
+	desk.says("1 of 3 done, 1 failed, 1 waiting.")
+	bars = desk.form.locator(".progress-bar")
+	widths = bars.evaluate_all("bars => bars.map((bar) => Math.round(parseFloat(bar.style.width)))")
+	assert widths == [33, 33, 0]
+	items = desk.form.locator(".hub-items tbody tr")
+	expect(items).to_have_count(3)
+	desk.form.locator("[data-kind=failed]").click()
+	expect(items).to_have_count(1)
+	expect(items).to_contain_text("Send 1 at least")
+	desk.form.locator("[data-kind=waiting]").click()
+	expect(items).to_contain_text(later["lines"][0]["item_code"])
+
+	items.get_by_role("link", name=later["external_id"]).click()
+	desk.says("It waits until that is there: the hub tries again by itself")
+	desk.says("attempt 2 of 12.")
+	desk.button("Cancel").click()
+	desk.dialog.get_by_role("button", name="Yes").click()
+	desk.says("while it waited.")
+	assert status_of(site, system, later["external_id"]) == "Cancelled"
+	desk.page.go_back()
+	desk.says("1 of 3 done, 1 failed, 1 cancelled.")
+	desk.form.get_by_role("link", name="As a list").click()
+	desk.page.wait_for_function("window.cur_list?.doctype === 'Hub Request' && cur_list.data.length === 2")
+	expect(desk.row(done["external_id"])).to_be_visible()
+	expect(desk.row(later["external_id"])).to_be_visible()
 
 
 def test_text_from_outside_is_shown_as_text(desk, site, systems):

@@ -1,6 +1,6 @@
 /* global integration_hub */
 const RETRYABLE = ["Failed", "Retry Scheduled", "Cancelled"];
-const DISMISSABLE = ["Failed", "Retry Scheduled", "Queued"];
+const WAITING = ["Queued", "Retry Scheduled"];
 const IN_MOTION = ["Queued", "Processing", "Retry Scheduled"];
 const LOOK_AGAIN_MS = 2_000;
 const SLOW_SECONDS = 60;
@@ -25,6 +25,8 @@ frappe.ui.form.on("Hub Request", {
 		// Every field is the hub's own to write.
 		frm.disable_save();
 		integration_hub.show_headline(frm, headline(frm.doc));
+		integration_hub.show_batch(frm, () => integration_hub.show_headline(frm, headline(frm.doc)));
+		frm.toggle_display("http_status", Boolean(frm.doc.http_status));
 		show_steps(frm);
 		show_error(frm);
 		show_json(frm, "payload", __("Payload"));
@@ -37,6 +39,7 @@ frappe.ui.form.on("Hub Request", {
 
 // What happened and what to do next: {color, lines of HTML}.
 function headline(doc) {
+	if (integration_hub.is_batch(doc)) return batch_in_words(doc);
 	return {
 		Completed: completed_in_words,
 		Processing: processing_in_words,
@@ -56,6 +59,22 @@ function completed_in_words(doc) {
 	return { color: "green", lines };
 }
 
+// A batch, from the moment its items are requests of their own.
+function batch_in_words(doc) {
+	const { progress } = doc.__onload;
+	const { failed, cancelled, waiting } = progress;
+	const lines = [integration_hub.progress_in_words(progress)];
+	if (waiting) lines.push(__("Each is a request of its own; this page follows by itself."));
+	else if (failed)
+		lines.push(
+			__(
+				"The failed ones are below. One with a link is put right and retried there; one without was refused as it came, and its system has to send it again."
+			)
+		);
+	const color = waiting ? "blue" : failed ? "orange" : cancelled ? "gray" : "green";
+	return { color, lines };
+}
+
 function processing_in_words(doc) {
 	const lines = [__("Being worked on, attempt {0}.", [doc.attempt_no])];
 	if (doc.lease_until && integration_hub.from_utc(doc.lease_until) < moment())
@@ -64,34 +83,48 @@ function processing_in_words(doc) {
 }
 
 function queued_in_words(doc) {
+	const standstill = what_holds_it(doc);
+	if (standstill) return { color: "orange", lines: [standstill, __("This page follows by itself.")] };
 	const lines = [__("Waiting for a worker; this page follows by itself.")];
 	const waiting = moment().diff(integration_hub.from_utc(doc.next_attempt_at), "seconds");
 	if (waiting > SLOW_SECONDS)
 		lines.push(
-			__(
-				"It has been waiting {0}. Is the system or the hub paused, or do the site's background workers not run?",
-				[moment.duration(waiting, "seconds").humanize()]
-			)
+			__("It has been waiting {0}. Do the site's background workers run?", [
+				moment.duration(waiting, "seconds").humanize(),
+			])
 		);
 	return { color: "orange", lines };
 }
 
-function scheduled_in_words(doc) {
-	const again = __("The hub tries again by itself {0}; you need do nothing.", [
-		`<b class="hub-countdown">${countdown(doc)}</b>`,
-	]);
-	return {
-		color: "yellow",
-		lines: [integration_hub.escape(doc.error_message), `${changed(doc)} ${again}`],
-	};
+// Why no worker may begin it; HTML, empty: one may.
+function what_holds_it(doc) {
+	const { hub_paused, system_paused, ahead } = doc.__onload?.waits_for || {};
+	if (hub_paused) {
+		const settings = integration_hub.document_link("Hub Settings", "Hub Settings", __("Hub Settings"));
+		return __("Waiting: {0} pause all writes.", [settings]);
+	}
+	if (system_paused) {
+		const title = frappe.utils.get_link_title("Hub Connected System", doc.system);
+		const system = integration_hub.document_link("Hub Connected System", doc.system, title);
+		return __("Waiting: {0} is paused for maintenance.", [system]);
+	}
+	if (!ahead) return "";
+	const earlier = integration_hub.document_link("Hub Request", ahead, __("an earlier call"));
+	return __("Waiting for its turn: {0} about the same thing is not done yet.", [earlier]);
 }
 
-function countdown(doc) {
-	const seconds = integration_hub.from_utc(doc.next_attempt_at)?.diff(moment(), "seconds");
-	// The scheduler decides when: every minute on v15, every fourth on v16.
-	if (!(seconds > 0)) return __("within the next minutes");
-	if (seconds < 100) return __("in {0} seconds", [seconds]);
-	return integration_hub.from_utc(doc.next_attempt_at).fromNow();
+function scheduled_in_words(doc) {
+	const when = `<b class="hub-countdown">${integration_hub.countdown(doc.next_attempt_at)}</b>`;
+	const [attempt, most] = [doc.attempt_no + 1, doc.__onload?.waits_for?.most_attempts];
+	const again = doc.waits
+		? __("It waits until that is there: the hub tries again by itself {0}, attempt {1} of {2}.", [
+				when,
+				attempt,
+				most,
+			])
+		: __("The hub tries again by itself {0}; you need do nothing.", [when]);
+	const lines = [integration_hub.escape(doc.error_message), `${changed(doc)} ${again}`, what_holds_it(doc)];
+	return { color: "yellow", lines: lines.filter(Boolean) };
 }
 
 // What stands in ERPNext of a request that is not finished.
@@ -140,7 +173,11 @@ function what_to_do(doc) {
 
 function cancelled_in_words(doc) {
 	const who = doc.dismissed_by ? frappe.user.full_name(doc.dismissed_by) : "";
-	const what = who ? __("Dismissed by {0}: {1}", [who, doc.dismiss_reason]) : __("Dismissed.");
+	const what = doc.dismiss_reason
+		? __("Dismissed by {0}: {1}", [who, doc.dismiss_reason])
+		: who
+			? __("Cancelled by {0} while it waited.", [who])
+			: __("Cancelled by its system while it waited.");
 	return {
 		color: "gray",
 		lines: [
@@ -201,8 +238,30 @@ function add_buttons(frm) {
 		const button = frm.add_custom_button(__("Retry"), () => ask_retry(frm));
 		if (frm.doc.status === "Failed") button.removeClass("btn-default").addClass("btn-primary");
 	}
-	if (DISMISSABLE.includes(frm.doc.status)) frm.add_custom_button(__("Dismiss"), () => ask_dismiss(frm));
-	if (frm.doc.status === "Failed") integration_hub.add_put_right_buttons(frm);
+	if (frm.doc.status === "Failed") frm.add_custom_button(__("Dismiss"), () => ask_dismiss(frm));
+	if (WAITING.includes(frm.doc.status) || is_open_batch(frm.doc))
+		frm.add_custom_button(__("Cancel"), () => ask_cancel(frm));
+	if (frm.doc.status === "Failed" || frm.doc.waits) integration_hub.add_put_right_buttons(frm);
+}
+
+// A batch whose items are requests by now, some of them not done.
+function is_open_batch(doc) {
+	return doc.status === "Processing" && !doc.lease_until && integration_hub.is_batch(doc);
+}
+
+function ask_cancel(frm) {
+	const { name } = frm.doc;
+	const question = integration_hub.is_batch(frm.doc)
+		? __("Cancel what waits of this batch? What is done stays, and what is being done now is finished.")
+		: __("Cancel this request? It is not tried any more, unless its system sends the same call again.");
+	frappe.confirm(question, async () => {
+		await frappe.call({
+			method: "integration_hub.integration_hub.doctype.hub_request.hub_request.cancel_waiting",
+			args: { name },
+			freeze: true,
+		});
+		if (frm.doc.name === name) frm.reload_doc();
+	});
 }
 
 async function ask_retry(frm) {
@@ -244,7 +303,7 @@ function ask_dismiss(frm) {
 // Follow a request in motion while its form is open: the countdown each second, its state every other.
 function follow(frm) {
 	clearInterval(frm.hub_follower);
-	if (!IN_MOTION.includes(frm.doc.status)) return;
+	if (!IN_MOTION.includes(frm.doc.status) && !frm.doc.__onload?.progress?.waiting) return;
 	const { name } = frm.doc;
 	// A step that is done moves the lease on, and nothing else.
 	const mark = ({ modified, lease_until }) => `${modified} ${lease_until}`;
@@ -252,9 +311,10 @@ function follow(frm) {
 	let ticks = 0;
 	frm.hub_follower = setInterval(async () => {
 		if (!integration_hub.shows(frm, name)) return clearInterval(frm.hub_follower);
-		frm.layout.message.find(".hub-countdown").text(countdown(frm.doc));
+		frm.layout.message.find(".hub-countdown").text(integration_hub.countdown(frm.doc.next_attempt_at));
 		ticks += 1;
 		if (document.hidden || ticks % (LOOK_AGAIN_MS / 1000)) return;
+		if (integration_hub.is_batch(frm.doc)) integration_hub.refresh_batch(frm);
 		const { message } = await frappe.db.get_value("Hub Request", name, ["modified", "lease_until"]);
 		if (message?.modified && mark(message) !== seen && integration_hub.shows(frm, name)) {
 			clearInterval(frm.hub_follower);

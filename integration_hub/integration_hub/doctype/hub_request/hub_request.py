@@ -2,12 +2,20 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from integration_hub.core import queue, waiting
+from integration_hub.core import batches, queue, waiting
+from integration_hub.exceptions import StateConflict
 
 MAX_BULK = 500
+MAX_ITEMS = 1_000
 
 
 class HubRequest(Document):
+	def onload(self):
+		if self.get("items"):
+			self.set_onload("progress", batches.progress(self.name))
+		if self.status in ("Queued", "Retry Scheduled"):
+			self.set_onload("waits_for", _waits_for(self))
+
 	def validate(self):
 		frappe.throw(_("The hub itself keeps the state of its requests. Use Retry or Dismiss."))
 
@@ -30,6 +38,38 @@ class HubRequest(Document):
 					self.name, _(_status(self.name))
 				)
 			)
+
+
+def _waits_for(request: HubRequest) -> dict:
+	"""Return what keeps a request from being begun: {"hub_paused", "system_paused", "ahead", "most_attempts"}."""
+	settings = frappe.get_cached_doc("Hub Settings")
+	paused = frappe.db.get_value("Hub Connected System", request.system, "paused")
+	return {
+		"hub_paused": bool(settings.paused),
+		"system_paused": bool(paused),
+		"ahead": waiting.ahead_of(request.name),
+		"most_attempts": settings.dependency_attempts if request.waits else settings.max_attempts,
+	}
+
+
+@frappe.whitelist(methods=["GET"])
+def standing(name: str, status: str | None = None, count: int = 50) -> dict:
+	"""Return how a batch stands, and the first of its items: {"progress", "items"}, see `core.batches`."""
+	frappe.has_permission("Hub Request", "read", doc=name, throw=True)
+	return {
+		"progress": batches.progress(name),
+		"items": batches.lines(name, status, min(int(count), MAX_ITEMS)),
+	}
+
+
+@frappe.whitelist(methods=["POST"])
+def cancel_waiting(name: str) -> None:
+	"""Take a request that has not begun, or all of a batch that has not, out of the queue."""
+	frappe.has_permission("Hub Request", "write", doc=name, throw=True)
+	try:
+		queue.cancel(name, frappe.session.user)
+	except StateConflict as e:
+		frappe.throw(e.message)
 
 
 @frappe.whitelist(methods=["POST"])

@@ -1,11 +1,14 @@
 /* global integration_hub */
-const HUB_BULK = 500;
+// Some tenths of a second each, so that the bar moves.
+const HUB_BULK = 50;
 
 frappe.listview_settings["Hub Request"] = {
-	add_fields: ["status", "reference_doctype", "reference_name", "error_message"],
+	add_fields: ["status", "waits", "reference_doctype", "reference_name", "error_message"],
 	hide_name_column: true,
 
 	get_indicator(doc) {
+		if (doc.status === "Retry Scheduled" && cint(doc.waits))
+			return [__("Something missing"), "yellow", "status,=,Retry Scheduled|waits,=,1"];
 		return [__(doc.status), integration_hub.STATUS_COLORS[doc.status], `status,=,${doc.status}`];
 	},
 
@@ -46,7 +49,7 @@ function retry_selected(listview) {
 		[names.length]
 	);
 	frappe.confirm(question, async () => {
-		const outcome = await in_batches("retry_many", names, "queued");
+		const outcome = await in_batches(__("Retrying"), "retry_many", names, "queued");
 		await show_outcome(listview, __("{0} put into the queue.", [outcome.done]), outcome.skipped);
 	});
 }
@@ -58,22 +61,22 @@ function dismiss_selected(listview) {
 		[names.length]
 	);
 	integration_hub.ask_reason(__("Dismiss requests"), explanation, async (reason) => {
-		const outcome = await in_batches("dismiss_many", names, "dismissed", { reason });
+		const outcome = await in_batches(__("Dismissing"), "dismiss_many", names, "dismissed", { reason });
 		await show_outcome(listview, __("{0} dismissed.", [outcome.done]), outcome.skipped);
 	});
 }
 
-async function in_batches(method, names, counted, args = {}) {
+async function in_batches(title, method, names, counted, args = {}) {
 	const outcome = { done: 0, skipped: [] };
-	for (let at = 0; at < names.length; at += HUB_BULK) {
+	await integration_hub.in_parts(title, names, HUB_BULK, async (part) => {
 		const { message } = await frappe.call({
 			method: `integration_hub.integration_hub.doctype.hub_request.hub_request.${method}`,
-			args: { names: names.slice(at, at + HUB_BULK), ...args },
+			args: { names: part, ...args },
 			freeze: true,
 		});
 		outcome.done += message[counted];
 		outcome.skipped.push(...message.skipped);
-	}
+	});
 	return outcome;
 }
 
