@@ -215,6 +215,40 @@ def test_a_reader_sees_a_webhook_but_cannot_act(desk_of, person, listen, systems
 		expect(desk.button(action)).to_have_count(0)
 
 
+def test_the_fields_of_a_document_are_chosen(desk, listen):
+	ear = listen.pull(
+		documents=[
+			{"event": "document.updated", "document_type": "Item Group", "fields": ["image"]},
+			{"event": "document.created", "document_type": "Customer"},
+		]
+	)
+	desk.open_form("hub-webhook", ear.webhook)
+	choose = desk.form.get_by_role("button", name="Choose Fields")
+	choose.click()
+	expect(desk.dialog.locator("select option")).to_have_text(
+		["1: document.updated, Item Group", "2: document.created, Customer"]
+	)
+	desk.dialog.get_by_role("button", name="Submit").click()
+
+	expect(desk.dialog.locator(".modal-title")).to_have_text("Fields of Item Group")
+	ticked = desk.dialog.locator(".unit-checkbox:has(:checked)")
+	expect(ticked).to_have_text(re.compile(r"\(image\)"))
+	desk.dialog.locator("[data-fieldname=find] input").press_sequentially("group name")
+	found = desk.dialog.locator(".unit-checkbox:visible")
+	expect(found).to_have_count(1)
+	found.locator("input").check()
+	desk.dialog.get_by_role("button", name="Choose", exact=True).click()
+	desk.page.wait_for_function("cur_frm.is_dirty()")
+	desk.page.keyboard.press("Control+s")
+	desk.wait_for_form()
+	frappe.db.rollback()
+	lines = frappe.get_doc("Hub Webhook", ear.webhook).events
+	assert [(line.document_type, line.field_names or None) for line in lines] == [
+		("Item Group", "image, item_group_name"),
+		("Customer", None),
+	]
+
+
 def test_a_manager_rotates_a_secret_and_tries_a_field_map(
 	desk_of, person, listen, systems, receiver, factory
 ):
@@ -223,6 +257,13 @@ def test_a_manager_rotates_a_secret_and_tries_a_field_map(
 	desk.open_form("hub-webhook", ear.webhook)
 	desk.button("Rotate Secret").click()
 	expect(desk.dialog).to_contain_text("The old secret works until")
+	overlap = desk.dialog.locator("[data-fieldname=overlap] select")
+	overlap.select_option("custom")
+	desk.dialog.get_by_role("button", name="Rotate Secret").click()
+	expect(desk.dialog).to_contain_text("The overlap is 0 to 720 hours.")
+	desk.dialog.locator(".btn-modal-close").click()
+	assert row_of("Hub Webhook", ear.webhook, "previous_secret_valid_until").popitem()[1] is None
+	overlap.select_option("24")
 	desk.dialog.get_by_role("button", name="Rotate Secret").click()
 	fresh = desk.dialog.locator(".hub-secret").inner_text()
 	assert fresh.startswith("whsec_") and fresh != ear.secret

@@ -24,7 +24,7 @@ frappe.ui.form.on("Hub Event Delivery", {
 		show_bodies(frm);
 		add_buttons(frm);
 		integration_hub.follow_delivery(frm, () =>
-			frm.layout.message.find(".hub-countdown").text(countdown(frm.doc))
+			frm.layout.message.find(".hub-countdown").text(integration_hub.countdown(frm.doc.due_at))
 		);
 	},
 });
@@ -75,20 +75,12 @@ function scheduled_in_words(doc) {
 		lines: [
 			__("Not delivered yet: {0}", [error_of(doc)]),
 			__("The hub tries again by itself {0}: attempt {1} of {2}.", [
-				`<b class="hub-countdown">${countdown(doc)}</b>`,
+				`<b class="hub-countdown">${integration_hub.countdown(doc.due_at)}</b>`,
 				doc.attempt_no + 1,
 				MOST_ATTEMPTS,
 			]),
 		],
 	};
-}
-
-function countdown(doc) {
-	const seconds = integration_hub.from_utc(doc.due_at)?.diff(moment(), "seconds");
-	// The scheduler decides when: every minute on v15, every fourth on v16.
-	if (!(seconds > 0)) return __("within the next minutes");
-	if (seconds < 100) return __("in {0} seconds", [seconds]);
-	return integration_hub.from_utc(doc.due_at).fromNow();
 }
 
 function held_in_words(doc) {
@@ -108,7 +100,7 @@ function held_in_words(doc) {
 			color: "orange",
 			lines: [
 				__("Held: {0} failed too often and is left alone for a while.", [webhook_link(doc)]),
-				__("It goes on by itself {0}.", [countdown(doc)]),
+				__("It goes on by itself {0}.", [integration_hub.countdown(doc.due_at)]),
 			],
 		};
 	return {

@@ -1,5 +1,6 @@
 /* global integration_hub */
-const HUB_BULK = 200;
+// Some tenths of a second each, so that the bar moves.
+const HUB_BULK = 50;
 
 frappe.listview_settings["Hub Event Delivery"] = {
 	add_fields: ["status", "reference_doctype"],
@@ -27,19 +28,16 @@ function ask_redeliver(listview) {
 }
 
 async function redeliver(listview, names) {
-	const title = __("Redelivering");
 	let [due, skipped] = [0, 0];
-	for (let at = 0; at < names.length; at += HUB_BULK) {
-		if (names.length > HUB_BULK) frappe.show_progress(title, at, names.length);
+	await integration_hub.in_parts(__("Redelivering"), names, HUB_BULK, async (part) => {
 		const { message } = await frappe.call({
 			method: "integration_hub.integration_hub.doctype.hub_event_delivery.hub_event_delivery.redeliver_many",
-			args: { names: names.slice(at, at + HUB_BULK) },
+			args: { names: part },
 			freeze: true,
 		});
 		due += message.due;
 		skipped += message.skipped;
-	}
-	frappe.hide_progress();
+	});
 	listview.clear_checked_items();
 	listview.refresh();
 	const lines = [__("{0} deliveries go out again.", [due])];

@@ -179,7 +179,7 @@ function outcome_in_words({ event, delivered, http_status, error, response, dura
 	];
 	if (response) parts.push(integration_hub.text_block(response, __("What it answered")));
 	const link = integration_hub.document_link("Hub Event", event, __("The event and its deliveries"));
-	parts.push($(`<p>${link}</p>`));
+	parts.push($(`<p class="hub-named">${link}</p>`));
 	return parts;
 }
 
@@ -311,15 +311,11 @@ function choose_row(frm, rows) {
 
 function choose_fields(frm, row) {
 	frappe.model.with_doctype(row.document_type, () => {
-		const chosen = (row.field_names || "").split(",").map((name) => name.trim());
-		const options = frappe
-			.get_meta(row.document_type)
-			.fields.filter((df) => carries_value(df))
-			.map((df) => ({
-				label: `${__(df.label || df.fieldname, null, row.document_type)} (${df.fieldname})`,
-				value: df.fieldname,
-				checked: chosen.includes(df.fieldname),
-			}));
+		const chosen = (row.field_names || "")
+			.split(",")
+			.map((name) => name.trim())
+			.filter(Boolean);
+		const options = field_options(row.document_type, chosen);
 		const dialog = new frappe.ui.Dialog({
 			title: __("Fields of {0}", [__(row.document_type)]),
 			fields: [
@@ -327,7 +323,14 @@ function choose_fields(frm, row) {
 					fieldtype: "HTML",
 					options: `<p>${__("None chosen: all the system's user may read.")}</p>`,
 				},
-				{ fieldname: "names", fieldtype: "MultiCheck", columns: 2, options, sort_options: false },
+				{ fieldname: "find", fieldtype: "Data", label: __("Find") },
+				{
+					fieldname: "names",
+					fieldtype: "MultiCheck",
+					columns: "15rem 2",
+					options,
+					sort_options: false,
+				},
 			],
 			primary_action_label: __("Choose"),
 			primary_action: ({ names }) => {
@@ -336,7 +339,29 @@ function choose_fields(frm, row) {
 			},
 		});
 		dialog.show();
+		const { find, names } = dialog.fields_dict;
+		find.$input.on("input", () => narrow_down(names.options, find.$input.val()));
 	});
+}
+
+// The fields of a DocType to tick; names chosen that are none of them are kept until somebody unticks them.
+function field_options(doctype, chosen) {
+	const fields = frappe.get_meta(doctype).fields.filter((df) => carries_value(df));
+	const others = chosen.filter((name) => !fields.some(({ fieldname }) => fieldname === name));
+	const label = (df) => `${__(df.label || df.fieldname, null, doctype)} (${df.fieldname})`;
+	return [
+		...fields.map((df) => ({ label: label(df), value: df.fieldname })),
+		...others.map((name) => ({ label: name, value: name })),
+	].map((option) => ({
+		label: integration_hub.escape(option.label),
+		value: integration_hub.escape(option.value),
+		checked: chosen.includes(option.value),
+	}));
+}
+
+function narrow_down(options, text) {
+	const sought = text.trim().toLowerCase();
+	options.forEach(({ label, $checkbox }) => $checkbox.toggle(label.toLowerCase().includes(sought)));
 }
 
 function carries_value(df) {
