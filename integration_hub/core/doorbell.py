@@ -24,6 +24,11 @@ def queue() -> str:
 	return frappe.conf.get("hub_queue") or "short"
 
 
+def job_id(method: str, slot: int) -> str:
+	"""Return RQ's id of a job, with its queue: one that is left where nobody listens any more must not silence the bell."""
+	return f"{method}.{queue()}.{slot}"
+
+
 def ring(method: str, slots: int = 1) -> None:
 	"""Ask a worker to run `method`, unless one that has not begun yet is going to.
 
@@ -56,13 +61,13 @@ def _ring(method: str, slots: int) -> None:
 
 def _ask_a_worker(method: str, slots: int) -> None:
 	for slot in range(slots + 1):
-		job_id = f"{method}.{slot}"
+		name = job_id(method, slot)
 		try:
-			status = get_job_status(job_id)
+			status = get_job_status(name)
 			if status == JobStatus.QUEUED:
 				return
 			if status != JobStatus.STARTED:
-				frappe.enqueue(method, queue=queue(), timeout=JOB_SECONDS, job_id=job_id, deduplicate=True)
+				frappe.enqueue(method, queue=queue(), timeout=JOB_SECONDS, job_id=name, deduplicate=True)
 				return
 		except (NoSuchJobError, InvalidJobOperation):
 			# It ended in this moment; the next slot will do.

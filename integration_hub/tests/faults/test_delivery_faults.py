@@ -14,6 +14,7 @@ from frappe.utils.background_jobs import get_job_status
 
 from integration_hub import tasks
 from integration_hub.constants.deliveries import JOB
+from integration_hub.core import doorbell
 from integration_hub.core.http import Client, Reply
 from integration_hub.outbound import delivery, endpoints, outbox
 from integration_hub.tests import factories as f
@@ -50,7 +51,7 @@ def _alone(_fresh):
 	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
 	hub_site.wait_for(
 		"the end of every worker's delivering",
-		lambda: not any(get_job_status(f"{JOB}.{slot}") in at_it for slot in range(3)),
+		lambda: not any(get_job_status(doorbell.job_id(JOB, slot)) in at_it for slot in range(3)),
 	)
 
 

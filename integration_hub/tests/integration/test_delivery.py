@@ -16,7 +16,7 @@ import frappe
 from frappe.utils.background_jobs import get_job_status
 
 from integration_hub.constants.deliveries import JOB
-from integration_hub.core import addresses
+from integration_hub.core import addresses, doorbell
 from integration_hub.core.http import Client
 from integration_hub.outbound.delivery import Loop
 from integration_hub.outbound.schedule import WAITS
@@ -46,7 +46,7 @@ def _alone(_fresh):
 	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
 	hub_site.wait_for(
 		"the end of every worker's delivering",
-		lambda: not any(get_job_status(f"{JOB}.{slot}") in at_it for slot in range(3)),
+		lambda: not any(get_job_status(doorbell.job_id(JOB, slot)) in at_it for slot in range(3)),
 	)
 
 

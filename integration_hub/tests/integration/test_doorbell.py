@@ -12,10 +12,10 @@ METHOD = "integration_hub.core.doorbell.queue"
 
 
 @pytest.fixture
-def rung():
+def rung(named):
 	"""Rings, and returns the job of RQ that came of it."""
 	doorbell.ring(METHOD)
-	job = get_job(f"{METHOD}.0")
+	job = get_job(doorbell.job_id(METHOD, 0))
 	yield job
 	job.delete()
 
@@ -48,3 +48,14 @@ def test_the_doctor_finds_a_queue_the_bench_does_not_have(named):
 	[finding] = workers()
 	assert finding.level == "error" and "“nowhere”" in finding.message, finding
 	assert "common_site_config.json" in finding.remedy
+
+
+def test_a_job_left_in_another_queue_does_not_silence_the_bell(monkeypatch):
+	jobs = []
+	for queue in ("long", "short"):
+		monkeypatch.setitem(frappe.conf, "hub_queue", queue)
+		doorbell.ring(METHOD)
+		jobs.append(get_job(doorbell.job_id(METHOD, 0)))
+	assert [job.origin for job in jobs] == [generate_qname("long"), generate_qname("short")]
+	for job in jobs:
+		job.delete()
