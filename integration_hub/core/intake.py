@@ -98,6 +98,8 @@ def _ledger(call: Call, raw: bytes, body: dict, payload: BaseModel) -> Response:
 		return _answer_of(call, claimed)
 	call.hub_request = claimed.name
 	answer = works.run(work, claimed)
+	if work.woke:
+		queue.ring()
 	return call.answer(answer.body, answer.status)
 
 

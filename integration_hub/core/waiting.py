@@ -127,14 +127,19 @@ def _has_room(system: str) -> bool:
 	return bool(limit) and at_work[0][0] < limit[0][0]
 
 
-def wake(system: str, subject: str | None) -> None:
-	"""Have what waits for something about this thing tried again at once, in its turn; in the current transaction."""
-	if subject:
-		sql.run(
+def wake(system: str, subject: str | None) -> bool:
+	"""Have what waits for something about this thing tried again at once, in its turn; in the current transaction.
+
+	Tell whether anything does.
+	"""
+	return bool(
+		subject
+		and sql.changes(
 			"""UPDATE `tabHub Request` SET next_attempt_at = UTC_TIMESTAMP(6), waits = 0
 			WHERE system = %s AND subject = %s AND status = %s AND waits = 1""",
 			(system, subject, S.RETRY_SCHEDULED),
 		)
+	)
 
 
 def queue(name: str, by: str) -> bool:

@@ -45,7 +45,7 @@ class Work:
 	name, None in a rehearsal (`validate_only`). A handler appends what it makes to `made`; `reference` is the External
 	Reference reserved for it. `queued`: nobody waits for the answer; `asynchronous`: nobody ever did; `batch`: the Hub Request it
 	came with. `done` holds the documents of the steps done so far, by step; `loaded` those that this try still has in memory.
-	`version`: which one of its subject it brings, of a webhook that says so.
+	`version`: which one of its subject it brings, of a webhook that says so. `woke`: others have waited for it, and are due now.
 	"""
 
 	operation: Operation
@@ -65,6 +65,7 @@ class Work:
 	asynchronous: bool = False
 	batch: str | None = None
 	version: str | None = None
+	woke: bool = False
 	started: float = field(default_factory=time.monotonic)
 
 	@property
@@ -181,7 +182,7 @@ def _finish(work: Work, claim: Claim, perform) -> Answer:
 			duration_ms=work.duration_ms,
 		)
 		if finished:
-			waiting.wake(work.caller.name, work.operation.subject_of(work.payload))
+			work.woke = waiting.wake(work.caller.name, work.operation.subject_of(work.payload))
 			_announce(claim.name, work.caller.name, True, work.queued)
 		return finished
 

@@ -1,4 +1,4 @@
-"""The bell rings in the queue that the site's configuration names, and the doctor looks there."""
+"""The bell rings in the queue that the site's configuration names, and for what was woken; the doctor looks there."""
 
 import pytest
 
@@ -6,6 +6,7 @@ import frappe
 from frappe.utils.background_jobs import generate_qname, get_job
 
 from integration_hub.core import doctor, doorbell
+from integration_hub.tests.factories import order, unique
 
 # A method nobody else rings for, which changes nothing.
 METHOD = "integration_hub.core.doorbell.queue"
@@ -59,3 +60,14 @@ def test_a_job_left_in_another_queue_does_not_silence_the_bell(monkeypatch):
 	assert [job.origin for job in jobs] == [generate_qname("long"), generate_qname("short")]
 	for job in jobs:
 		job.delete()
+
+
+def test_an_order_whose_caller_waits_rings_for_its_payment(system, site):
+	"""Otherwise the payment, due since the order is there, would wait for the sweep."""
+	shop, body = system(), order()
+	payment = {"order": {"external_id": body["external_id"]}, "external_id": unique("P"), "method": "Cash"}
+	with site.settings("Hub Settings", dependency_delay_seconds=3000):
+		request = shop.http.post("sales.pay", payment, Prefer="respond-async").message["id"]
+		site.wait_for_status(request, "Retry Scheduled", seconds=45)
+		assert shop.http.post("orders.create", body).status == 201
+		assert site.wait_for_status(request, "Completed", seconds=45).attempt_no == 2
