@@ -260,7 +260,7 @@ def _supersede(row: Row, new: NewRequest) -> None:
 	superseded.append({"fingerprint": row.fingerprint, "replaced_at": now(), "payload": payload})
 	sql.run(
 		"""UPDATE `tabHub Request` SET payload = %s, fingerprint = %s, superseded_payloads = %s, request_id = %s,
-			external_id = %s
+			external_id = %s, subject = %s
 		WHERE name = %s""",
 		(
 			new.payload,
@@ -268,6 +268,7 @@ def _supersede(row: Row, new: NewRequest) -> None:
 			json.dumps(superseded[-KEPT_PAYLOADS:], indent=1),
 			new.request_id,
 			new.external_id,
+			new.subject,
 			row.name,
 		),
 	)

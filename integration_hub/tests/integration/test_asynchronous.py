@@ -178,6 +178,20 @@ def test_calls_about_one_order_are_done_one_after_another(shop, site, stack):
 	assert site.order_of(shop.name, body["external_id"]).hub_order_number == numbers[-1]
 
 
+def test_a_corrected_call_stands_in_the_line_of_what_it_names_now(shop, site):
+	wrong, right, key = order(), order(), unique("K")
+	update = {"external_id": wrong["external_id"], "order_number": unique("N")}
+	with kept_from_workers(site, shop):
+		request = accepted(shop, "orders.update", update, Idempotency_Key=key)
+		assert shop.http.post("requests.cancel", {"id": request}).status == 200
+		corrected = {**update, "external_id": right["external_id"]}
+		assert accepted(shop, "orders.update", corrected, Idempotency_Key=key) == request
+		placed = accepted(shop, "orders.create", right)
+		site.refresh()
+		assert len({frappe.db.get_value("Hub Request", name, "subject") for name in (request, placed)}) == 1
+	assert done(site, shop, placed)["status"] == done(site, shop, request)["status"] == "Completed"
+
+
 def at_work(shop) -> int:
 	return frappe.db.count("Hub Request", {"system": shop.name, "status": "Processing"})
 
