@@ -321,7 +321,9 @@ def _roll_back(work: Work) -> None:
 
 def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 	"""Record state, steps and log row in a transaction of its own, after the rollback of the work."""
-	retry_in = _retry_in(error, claim.attempt_no, work.asynchronous)
+	# Also where its caller came back to wait for the answer: that does not end what was accepted.
+	accepted = work.asynchronous or bool(frappe.db.get_value(idempotency.DOCTYPE, claim.name, "asynchronous"))
+	retry_in = _retry_in(error, claim.attempt_no, accepted)
 	if retry_in is not None and error.transient:
 		error.retry_after = error.retry_after or retry_in
 	if work.step:
@@ -353,11 +355,14 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 def _retry_in(error: HubError, attempt_no: int, asynchronous: bool) -> int | None:
 	"""Return the seconds until the hub tries again by itself, None: it does not.
 
-	What depends on something that is not there yet is tried again only where nobody waits for the answer.
+	What depends on something that is not there yet is tried again only where nobody waits for the answer; those attempts are
+	not held against it when the database then fails.
 	"""
 	settings = frappe.get_cached_doc("Hub Settings")
 	if error.transient:
 		most, first = settings.max_attempts, settings.retry_delay_seconds
+		if asynchronous:
+			most = max(most, settings.dependency_attempts)
 	elif error.dependency and asynchronous:
 		most, first = settings.dependency_attempts, settings.dependency_delay_seconds
 	else:

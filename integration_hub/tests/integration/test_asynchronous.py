@@ -107,8 +107,9 @@ def test_a_plain_call_of_what_waits_is_told_so(shop, site):
 	body = order(lines=[line(item_code=unique("HT-LATER"))])
 	request = accepted(shop, "orders.create", body)
 	site.wait_for("it waits", lambda: told(shop, request)["status"] == "Retry Scheduled", 45)
-	# The same call, from somebody who waits for the answer, is tried now.
+	# The same call, from somebody who waits for the answer, is tried now, and goes on waiting.
 	expect.problem(shop.http.post("orders.create", body), 422, "unknown_item")
+	assert (told(shop, request)["status"], told(shop, request)["attempts"]) == ("Retry Scheduled", 2)
 
 
 def test_what_is_wrong_with_the_call_is_said_at_once(shop):
