@@ -233,7 +233,7 @@ def test_the_fields_of_a_document_are_chosen(desk, listen):
 	expect(desk.dialog.locator(".modal-title")).to_have_text("Fields of Item Group")
 	ticked = desk.dialog.locator(".unit-checkbox:has(:checked)")
 	expect(ticked).to_have_text(re.compile(r"\(image\)"))
-	desk.dialog.locator("[data-fieldname=find] input").press_sequentially("group name")
+	desk.dialog.locator("[data-fieldname=find] input").fill("group name")
 	found = desk.dialog.locator(".unit-checkbox:visible")
 	expect(found).to_have_count(1)
 	found.locator("input").check()

@@ -14,6 +14,8 @@ frappe.ui.form.on("Hub Event Delivery", {
 		// The headline and the attempts say it; the list needs the field.
 		frm.get_docfield("error").hidden = 1;
 		frm.get_docfield("outcome_section").hidden = 1;
+		frm.get_docfield("status").formatter = (value) =>
+			`${integration_hub.escape(integration_hub.delivery_state(value))} <span class="hub-code">${integration_hub.escape(value)}</span>`;
 	},
 
 	refresh(frm) {
@@ -110,12 +112,13 @@ function held_in_words(doc) {
 }
 
 function exhausted_in_words(doc) {
+	const given_up =
+		doc.attempt_no === 1
+			? __("Given up after one attempt: {0}", [error_of(doc)])
+			: __("Given up after {0} attempts: {1}", [doc.attempt_no, error_of(doc)]);
 	return {
 		color: "red",
-		lines: [
-			__("Given up after {0} attempts: {1}", [doc.attempt_no, error_of(doc)]),
-			__("See to {0}, then press Redeliver.", [webhook_link(doc)]),
-		],
+		lines: [given_up, __("See to {0}, then press Redeliver.", [webhook_link(doc)])],
 	};
 }
 
