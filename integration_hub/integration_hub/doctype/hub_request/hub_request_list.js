@@ -8,7 +8,7 @@ frappe.listview_settings["Hub Request"] = {
 
 	get_indicator(doc) {
 		if (doc.status === "Retry Scheduled" && cint(doc.waits))
-			return [__("Something missing"), "yellow", "status,=,Retry Scheduled|waits,=,1"];
+			return [__("Waiting"), "yellow", "status,=,Retry Scheduled|waits,=,1"];
 		return [__(doc.status), integration_hub.STATUS_COLORS[doc.status], `status,=,${doc.status}`];
 	},
 
