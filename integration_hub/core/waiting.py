@@ -18,6 +18,8 @@ from integration_hub.core.idempotency import Claim
 # Looked at together: few, so that what comes meanwhile gets its turn soon.
 EACH = 5
 SYSTEMS = 100
+# Of a system; a slow worker that lives looks like a dead one until its lock is asked for.
+LEFT = 50
 
 _WAITING = (S.QUEUED, S.RETRY_SCHEDULED)
 
@@ -60,18 +62,20 @@ def _due_of(system: str) -> list[Due]:
 	waiting = f"""(SELECT name, next_attempt_at AS at, 0 AS died FROM `tabHub Request` r FORCE INDEX ({_DUE_INDEX})
 		WHERE system = %s AND status = %s AND next_attempt_at <= UTC_TIMESTAMP(6) AND NOT {_BLOCKED}
 		ORDER BY next_attempt_at LIMIT %s)"""
+	# What dead workers left comes first, and beside the others: it takes up the system's places until it is taken over.
 	rows = sql.run(
-		f"""SELECT name, died FROM ({waiting} UNION ALL {waiting} UNION ALL
-			(SELECT name, lease_until AS at, 1 AS died FROM `tabHub Request`
-			WHERE system = %s AND status = %s AND lease_until < UTC_TIMESTAMP(6) LIMIT %s)) due ORDER BY at LIMIT %s""",
+		f"""(SELECT name, lease_until AS at, 1 AS died FROM `tabHub Request`
+			WHERE system = %s AND status = %s AND lease_until < UTC_TIMESTAMP(6) ORDER BY lease_until LIMIT %s)
+		UNION ALL (SELECT name, at, died FROM ({waiting} UNION ALL {waiting}) due ORDER BY at LIMIT %s)
+		ORDER BY died DESC, at""",
 		(
+			*(system, S.PROCESSING, LEFT),
 			*(system, S.QUEUED, EACH),
 			*(system, S.RETRY_SCHEDULED, EACH),
-			*(system, S.PROCESSING, EACH),
 			EACH,
 		),
 	)
-	return [Due(name, system, bool(left)) for name, left in rows]
+	return [Due(name, system, bool(left)) for name, _at, left in rows]
 
 
 _DUE_INDEX = "system_status_next_attempt_at_index"
