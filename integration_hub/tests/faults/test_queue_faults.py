@@ -297,6 +297,27 @@ def test_killed_every_few_seconds(stack, system, site, factory, masters):
 	)
 
 
+def test_what_the_dead_left_takes_up_no_place_for_ever(system, site):
+	"""As many died as the system may have at work, and much has waited for longer than they have been dead."""
+	shop = system(queue_workers=2)
+	with nobody_at_work(site, shop):
+		requests = [accepted(shop, "orders.create", order()) for _order in range(3 * waiting.EACH)]
+	for request in requests[-2:]:
+		site.set_row(
+			"Hub Request",
+			request,
+			status="Processing",
+			attempt_no=1,
+			next_attempt_at=None,
+			lease_until=("UTC", -1),
+		)
+	queue.drain(seconds=30)
+	rows = {row.name: row for row in requests_of(shop.name)}
+	assert {row.status for row in rows.values()} == {"Completed"}
+	assert [rows[request].attempt_no for request in requests[-2:]] == [2, 2]
+	log_is_complete(shop.name)
+
+
 def test_killed_while_it_expands_a_batch(stack, system, site):
 	"""It has written hundreds of rows and waits for one that another call is just writing: nothing of them is left."""
 	shop = system()
