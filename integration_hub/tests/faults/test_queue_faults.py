@@ -225,6 +225,28 @@ def give_up_leases(system: str, seconds: int = idempotency.LEASE_SECONDS) -> Non
 # -- killed at any moment -------------------------------------------------------------------------------------------
 
 
+def kill_until_done(system: str, drains: Drains, count: int) -> None:
+	"""Kill a worker now and then, until so many requests are completed."""
+	deadline, kill_at = time.monotonic() + 60 + VOLUME * SECONDS_AN_ORDER, 0.0
+
+	def done() -> int:
+		hub_site.refresh()
+		asked = {"system": system, "status": "Completed", "operation": ("!=", "orders.create_many")}
+		return frappe.db.count("Hub Request", asked)
+
+	while done() < count:
+		assert time.monotonic() < deadline, f"{done()} of {count} requests"
+		drains.tend()
+		if not kill_at and drains.are_there():
+			kill_at = time.monotonic() + random.uniform(*KILLED_AFTER)
+		elif kill_at and time.monotonic() > kill_at and drains.kill_one():
+			kill_at = 0.0
+		# The leases of the dead run out by themselves; a small run does not wait for them.
+		if VOLUME <= 100:
+			give_up_leases(system, seconds=8)
+		time.sleep(0.1)
+
+
 def test_killed_every_few_seconds(stack, system, site, factory, masters):
 	"""Batches of orders, and changes of some of them sent before they are there; two workers, one of which dies."""
 	shop = system()
@@ -248,28 +270,9 @@ def test_killed_every_few_seconds(stack, system, site, factory, masters):
 				body = {"external_id": external_id, "order_number": last[external_id]}
 				accepted(shop, "orders.update", body, Idempotency_Key=unique("K"))
 
-	drains, deadline = Drains(stack, 2), time.monotonic() + 60 + VOLUME * SECONDS_AN_ORDER
-	kill_at = 0.0
-
-	def placed() -> int:
-		hub_site.refresh()
-		return frappe.db.count(
-			"Hub Request",
-			{"system": shop.name, "status": "Completed", "operation": ("!=", "orders.create_many")},
-		)
-
+	drains = Drains(stack, 2)
 	# The batches are completed by whoever does their last order, or by the sweep.
-	while placed() < VOLUME + CHANGES * len(last):
-		assert time.monotonic() < deadline, f"{placed()} of {VOLUME} orders"
-		drains.tend()
-		if not kill_at and drains.are_there():
-			kill_at = time.monotonic() + random.uniform(*KILLED_AFTER)
-		elif kill_at and time.monotonic() > kill_at and drains.kill_one():
-			kill_at = 0.0
-		# The leases of the dead run out by themselves; a small run does not wait for them.
-		if VOLUME <= 100:
-			give_up_leases(shop.name, seconds=8)
-		time.sleep(0.1)
+	kill_until_done(shop.name, drains, VOLUME + CHANGES * len(last))
 	drains.end()
 	give_up_leases(shop.name)
 	sweep(stack)
