@@ -1,5 +1,7 @@
 """OpenAPI 3.1 from the operations and the schemas that validate."""
 
+import inspect
+
 from pydantic.json_schema import models_json_schema
 
 from integration_hub import __version__
@@ -85,7 +87,8 @@ def _path_item(op: Operation, refs: dict) -> dict:
 
 
 def _description(op: Operation) -> str:
-	lines = [op.schema.__doc__ or ""] if op.schema is not Nothing else []
+	# Without the indentation, which Python keeps before 3.13.
+	lines = [inspect.getdoc(op.schema) or ""] if op.schema is not Nothing else []
 	if op.scope:
 		lines.append(f"Scope: `{op.scope}`.")
 	return "\n\n".join(lines)

@@ -294,11 +294,13 @@ def test_the_breaker_opens_holds_probes_and_closes(listen, shop, receiver):
 	receiver.behave = Answer(500)
 	ear = listen.push(receiver, "order.*", system=shop, concurrency=2)
 	put(ear, 30)
-	assert deliver() == 10
+	tried = deliver()
+	# Two at a time: when the tenth fails, another may be on its way.
+	assert tried in (10, 11)
 	opened = state(ear)
 	assert (opened.status, opened.openings) == ("Active", 1)
 	assert 55 < float(opened.open_for) <= 60
-	assert statuses(ear) == {"Scheduled": 10, "Held": 20}
+	assert statuses(ear) == {"Scheduled": tried, "Held": 30 - tried}
 	for row in ear.deliveries(status="Held"):
 		assert (row.due_at, row.attempt_no, row.lease) == (opened.open_until, 0, None)
 
@@ -308,7 +310,7 @@ def test_the_breaker_opens_holds_probes_and_closes(listen, shop, receiver):
 		assert deliver() == 1
 		assert state(ear).openings == openings
 		assert pause - 5 < float(state(ear).open_for) <= pause
-		assert receiver.count == 9 + openings
+		assert receiver.count == tried - 1 + openings
 
 	receiver.behave = Answer()
 	travel(ear, 901)
@@ -319,7 +321,7 @@ def test_the_breaker_opens_holds_probes_and_closes(listen, shop, receiver):
 	deliver()
 	assert statuses(ear) == {"Delivered": 30}
 	# The pauses burned no attempt.
-	assert sum(row.attempt_no for row in ear.deliveries()) == receiver.count == 45
+	assert sum(row.attempt_no for row in ear.deliveries()) == receiver.count == tried + 35
 
 
 def test_half_of_the_calls_open_it_and_fewer_do_not(listen, shop):

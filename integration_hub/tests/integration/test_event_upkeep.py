@@ -5,12 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from email import message_from_string
 from email.message import Message
+from unittest import mock
 
 import pytest
 
 import frappe
 
 from integration_hub.constants.roles import MANAGER, USER
+from integration_hub.core import doorbell
 from integration_hub.integration_hub.doctype.hub_event.hub_event import HubEvent
 from integration_hub.outbound import alerts, endpoints, outbox, upkeep
 from integration_hub.outbound.endpoints import Ended
@@ -24,6 +26,13 @@ from integration_hub.tests.receivers import Receiver
 DAY = 86400
 # Older than anything else on the site.
 AGES = 20 * 365
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_workers(site):
+	"""Nobody numbers or delivers what the tests have just written: neither the sweep nor one that this process rings."""
+	with site.configured(pause_scheduler=1), mock.patch.object(doorbell, "_silent_until", float("inf")):
+		yield
 
 
 @pytest.fixture
