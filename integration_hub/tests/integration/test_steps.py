@@ -381,9 +381,14 @@ def test_steps_go_with_their_request(without_method):
 
 def test_a_call_whose_workers_keep_dying_is_given_up(without_method):
 	request = without_method.request.name
-	the_site.set_row(
-		"Hub Request", request, status="Processing", attempt_no=3, lease_until=("UTC", -1), error_code=None
-	)
+	left = {
+		"status": "Processing",
+		"attempt_no": 3,
+		"died": 2,
+		"lease_until": ("UTC", -1),
+		"error_code": None,
+	}
+	the_site.set_row("Hub Request", request, **left)
 	step = frappe.db.get_value("Hub Request Step", {"parent": request, "step": "pay"})
 	the_site.set_row("Hub Request Step", step, status="Processing", error=None)
 	with the_site.settings("Hub Settings", max_attempts=3):
