@@ -391,7 +391,8 @@ def test_the_form_says_all_that_is_wrong(changes, said, who, shop):
 	with expect.nothing_made(WEBHOOK):
 		answer = saved(who["manager"].http, {**form(shop, **changes), "__islocal": 1, "name": "new-1"})
 	assert answer.status == 417, answer
-	text = json.dumps(json.loads(answer.body["_server_messages"]), ensure_ascii=False)
+	messages = [json.loads(each)["message"] for each in json.loads(answer.body["_server_messages"])]
+	text = json.dumps(messages, ensure_ascii=False)
 	for sentence in said:
 		assert sentence in text, text
 
