@@ -23,7 +23,7 @@ from integration_hub.tests.recipe import Recipe
 from integration_hub.tests.stack import Http
 
 CARTS = int(os.environ.get("HUB_CARTS") or 100)
-SEED = os.environ.get("HUB_CARTS_SEED") or f"aa{frappe.__version__.split('.')[0]}"
+SEED = os.environ.get("HUB_CARTS_SEED") or ("aa15" if frappe.__version__.startswith("15") else "aa1")
 SEED = secrets.token_hex(4) if SEED == "random" else SEED
 # Clients at work at the same time, each with goods and customers of its own.
 CLIENTS = 3
