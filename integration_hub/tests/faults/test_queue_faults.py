@@ -227,7 +227,7 @@ def give_up_leases(system: str, seconds: int = idempotency.LEASE_SECONDS) -> Non
 
 def kill_until_done(system: str, drains: Drains, count: int) -> None:
 	"""Kill a worker now and then, until so many requests are completed."""
-	deadline, kill_at = time.monotonic() + 400 + VOLUME * SECONDS_AN_ORDER, 0.0
+	deadline, kill_at = time.monotonic() + 60 + VOLUME * SECONDS_AN_ORDER, 0.0
 
 	def done() -> int:
 		hub_site.refresh()
