@@ -120,8 +120,9 @@ def credit_lines(
 def _worthless(credit: Credit, moves: bool) -> bool:
 	"""Whether all the money is given back already, by amount; or the goods were free."""
 	free = credit.rows and not moves and not any(row.item.net_amount for row in credit.rows)
+	spent = credit.limit <= 0 < credit.invoice.grand_total
 	# ERPNext 16 holds the discounts of earlier credit notes against one that is worth nothing.
-	return credit.limit <= 0 or bool(free and credit.invoice.discount_amount)
+	return spent or bool(free and credit.invoice.discount_amount)
 
 
 def _plan_charges(

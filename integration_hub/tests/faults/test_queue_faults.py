@@ -38,8 +38,8 @@ MOST_IN_A_BATCH = 1000
 # Of so many orders one is changed as well, so often.
 CHANGED, CHANGES = 10, 3
 SECONDS_AN_ORDER = 1.0
-# Of its connecting; two workers, so one dies about every second of work.
-KILLED_AFTER = (0.1, 3.0) if VOLUME > 100 else (0.1, 1.0)
+# Seconds of work of one of two workers; it takes as long again until the next one has started.
+KILLED_AFTER = (0.1, 3.0)
 REST = ("Completed", "Failed", "Cancelled")
 
 
@@ -108,7 +108,10 @@ class Drains:
 	def are_there(self) -> bool:
 		return any(at_the_database(each) for each in self._processes)
 
-	def end(self) -> None:
+	def __enter__(self) -> "Drains":
+		return self
+
+	def __exit__(self, *_exc) -> None:
 		for process in self._processes:
 			finish(process)
 
@@ -270,10 +273,9 @@ def test_killed_every_few_seconds(stack, system, site, factory, masters):
 				body = {"external_id": external_id, "order_number": last[external_id]}
 				accepted(shop, "orders.update", body, Idempotency_Key=unique("K"))
 
-	drains = Drains(stack, 2)
 	# The batches are completed by whoever does their last order, or by the sweep.
-	kill_until_done(shop.name, drains, VOLUME + CHANGES * len(last))
-	drains.end()
+	with Drains(stack, 2) as drains:
+		kill_until_done(shop.name, drains, VOLUME + CHANGES * len(last))
 	give_up_leases(shop.name)
 	sweep(stack)
 

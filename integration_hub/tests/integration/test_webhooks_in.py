@@ -16,6 +16,7 @@ from integration_hub.core.signatures import SCHEMES
 from integration_hub.inbound import webhook_senders
 from integration_hub.tests import expect, platforms
 from integration_hub.tests.factories import ITEM, unique
+from integration_hub.tests.integration.test_asynchronous import kept_from_workers
 from integration_hub.tests.platforms import RECEIVE, connect, new_secret, order, signed
 from integration_hub.tests.systems import all_scopes
 
@@ -524,9 +525,9 @@ def test_the_scope_is_asked_for(connected, site):
 
 def test_a_line_that_is_gone(connected, site):
 	platform = connected()
-	platform.system.change(paused=0)
-	request = kept(platform.send("order.created", order()))
-	platform.system.change(inbound_topics=[])
+	with kept_from_workers(site, platform.system):
+		request = kept(platform.send("order.created", order()))
+		platform.system.change(inbound_topics=[])
 	row = done(site, request, "Failed")
 	assert row.error_code == "mapping_failed"
 
