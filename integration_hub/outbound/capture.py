@@ -112,7 +112,7 @@ def on_stock_changed(levels: list[dict]) -> None:
 
 def _silent() -> bool:
 	"""Whether the site itself is being changed: nothing of that has happened in the business."""
-	flags = frappe.flags
+	flags = frappe.local.flags
 	return bool(flags.in_install or flags.in_patch or flags.in_migrate)
 
 

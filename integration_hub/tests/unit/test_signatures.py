@@ -260,7 +260,8 @@ def test_what_the_standards_libraries_sign(library, bare):
 	assert (known.event_id, known.sent_at) == ("msg_2", NOW)
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="OpenSSL is not here")
+# The hub runs without the program; it only has to agree with what it says.
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl on this machine")
 @ALL
 def test_what_openssl_signs(name):
 	body = BODIES[name]
@@ -442,10 +443,19 @@ def test_random_bodies_and_every_single_changed_byte(name):
 		(lambda v: "None", "signature_malformed"),
 	],
 	ids=[
-		"missing", "empty", "blank", "short", "commas", "without its mark", "accents", "full-width digits",
-		"NUL", "long and no ASCII", "None",
+		"missing",
+		"empty",
+		"blank",
+		"short",
+		"commas",
+		"without its mark",
+		"accents",
+		"full-width digits",
+		"NUL",
+		"long and no ASCII",
+		"None",
 	],
-)  # fmt: skip
+)
 def test_what_is_no_signature(name, change, code):
 	assert refused(name, changed(name, change)) == code
 
