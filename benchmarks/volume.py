@@ -237,7 +237,8 @@ def remove(verb: str, system: str) -> None:
 def place(verb: str, run: str, number: int, backwards: bool) -> str:
 	moment = sql.run("SELECT TIMESTAMP('2010-01-01') + INTERVAL %s SECOND", (number,))[0][0]
 	name = f"{run}{number:08d}"
-	return cursor.encode(verb.removesuffix(".list"), [str(moment), name], backwards)
+	key = [str(moment), name, *([""] if verb == "orders.list" else [])]
+	return cursor.encode(verb.removesuffix(".list"), key, backwards)
 
 
 def page_reader(client: Client, verb: str, query: str) -> Callable[[], None]:

@@ -68,6 +68,7 @@ doc_events = {
 		"on_cancel": "integration_hub.core.references.tombstone",
 		"after_delete": "integration_hub.core.references.tombstone",
 	},
+	"Sales Order": {"before_submit": "integration_hub.inbound.selling.lock_bins_of_order"},
 	# Behind each: one look-up in memory, unless somebody wants to be told.
 	"*": {
 		"after_insert": "integration_hub.outbound.capture.on_doc_event",

@@ -31,6 +31,10 @@ ITEM = "Hub Request Item"
 _PART = 500
 _AT_REST = (S.COMPLETED, S.FAILED, S.CANCELLED)
 _UNDER_WAY = (S.QUEUED, S.PROCESSING, S.RETRY_SCHEDULED)
+# Quickly told by an index; those of another batch that an item joined are looked at last, by `settle`.
+_OWN_UNDER_WAY = (
+	"EXISTS (SELECT 1 FROM `tabHub Request` r WHERE r.batch = batch.name AND r.status NOT IN %s)"
+)
 
 
 @dataclass
@@ -179,19 +183,20 @@ def settle(batch: str) -> bool:
 def unsettled() -> list[str]:
 	"""Return batches that may be complete: open ones without an item of their own that is under way."""
 	return sql.run(
-		"""SELECT name FROM `tabHub Request` batch WHERE status = %s AND lease_until IS NULL AND NOT EXISTS (
-			SELECT 1 FROM `tabHub Request` r WHERE r.batch = batch.name AND r.status NOT IN %s)""",
+		f"""SELECT name FROM `tabHub Request` batch WHERE status = %s AND lease_until IS NULL AND NOT {_OWN_UNDER_WAY}""",
 		(S.PROCESSING, _AT_REST),
 		pluck=True,
 	)
 
 
-def under_way(batch: str) -> bool:
-	"""Whether a request that came with the batch does not rest yet."""
-	return bool(
-		sql.run(
-			"SELECT 1 FROM `tabHub Request` WHERE batch = %s AND status NOT IN %s LIMIT 1", (batch, _AT_REST)
-		)
+def ended_with(request: str) -> list[str]:
+	"""Return the open batches that may be complete now that a request rests: those it stands in, or itself."""
+	return sql.run(
+		f"""SELECT batch.name FROM (SELECT parent FROM `tab{ITEM}` WHERE request = %s UNION SELECT %s) its
+		JOIN `tabHub Request` batch ON batch.name = its.parent
+		WHERE batch.status = %s AND batch.lease_until IS NULL AND NOT {_OWN_UNDER_WAY}""",
+		(request, request, S.PROCESSING, _AT_REST),
+		pluck=True,
 	)
 
 

@@ -78,6 +78,7 @@ def page(
 	columns: dict[str, type],
 	cursor: str | None = None,
 	stream: bool = False,
+	caught_up: Callable[[Values], Values] | None = None,
 ) -> dict:
 	"""Return one page: {"result": rows in the list's order, "next_cursor", "prev_cursor", "result_count"}.
 
@@ -88,13 +89,15 @@ def page(
 	Args:
 		fetch: `fetch(key, backwards, count)` returns up to `count` rows (mappings) after `key` in the list's order,
 			or backwards those before it, nearest first; an empty key means from the start, backwards from the end.
-			A stream's leaves out rows so young that older ones may still be committed: a cursor would pass these over.
+			A stream's leaves out rows so young that older ones may still be committed, for a cursor would pass these over;
+			or `caught_up` goes back before them.
 		limit: rows on a page, at least 1.
 		kind: name of the list, as `events`; one list does not take another's cursors.
 		columns: what the list is ordered by, with the type in a cursor, as `{"creation": str, "name": str}`; together
 			unique, none of them NULL.
 		cursor: as it came; None or empty: the first page.
 		stream: whether callers wait at its end for more.
+		caught_up: `caught_up(key)` returns from where a stream's reader goes on that has read all up to `key`.
 
 	Raises:
 		NotACursor: `cursor` is not one of this list.
@@ -105,6 +108,8 @@ def page(
 	rows = rows[:limit]
 	# Behind is where the reader comes from, ahead where the reading goes.
 	behind, ahead = _place(rows, 0, columns, []), _place(rows, -1, columns, key)
+	if caught_up and ahead and not backwards and len(rows) < limit:
+		ahead = caught_up(ahead)
 	ahead_cursor = encode(kind, ahead, backwards) if more or (stream and not backwards) else None
 	behind_cursor = encode(kind, behind, not backwards) if key or (stream and backwards) else None
 	return {

@@ -19,6 +19,8 @@ from integration_hub.exceptions import HubError, InternalError, StateConflict
 
 DRAIN_JOB = "integration_hub.tasks.drain"
 DRAIN_SECONDS = 240
+# What Frappe keeps in memory for a request, several calls of one system share for so long.
+FRESH_SECONDS = 1.0
 
 
 def run(claim: Claim) -> Answer:
@@ -126,45 +128,42 @@ def cancel(name: str, by: str | None = None) -> None:
 		raise StateConflict(
 			_("Request {0} is {1}; only what has not begun can be cancelled.").format(name, row.status)
 		)
-	_settle_batch(name)
+	_settle(batches.ended_with(name))
 
 
-def _settle_batch(name: str) -> None:
-	"""Complete the batch of a request that has come to rest, when it was the last; or the batch itself."""
-	frappe.db.rollback()
-	row = frappe.db.get_value(
-		idempotency.DOCTYPE, name, ["batch", "system", "lease_until", "status"], as_dict=True
-	)
-	is_open = row.status == "Processing" and row.lease_until is None
-	batch = row.batch or (name if is_open else None)
-	if batch and not batches.under_way(batch) and batches.settle(batch):
-		works.announce_success(batch, row.system)
-	sql.commit()
+def _settle(found: list[str]) -> None:
+	"""Complete those of these batches of which everything rests, each in a transaction of its own."""
+	for batch in found:
+		if batches.settle(batch):
+			works.announce_success(batch, frappe.db.get_value(idempotency.DOCTYPE, batch, "system"))
+		sql.commit()
 
 
 def settle_batches() -> None:
 	"""Complete the batches whose last request came to rest otherwise: sent alone, dismissed, its worker died."""
 	frappe.db.rollback()
-	for name in batches.unsettled():
-		_settle_batch(name)
+	_settle(batches.unsettled())
 
 
 def drain(seconds: int = DRAIN_SECONDS) -> int:
 	"""Work off due rows until none is left or the time is over; return how many were tried."""
 	if frappe.get_cached_doc("Hub Settings").paused:
 		return 0
-	done, deadline = 0, time.monotonic() + seconds
+	done, deadline, me = 0, time.monotonic() + seconds, frappe.session.user
 	tried = True
-	while tried and time.monotonic() < deadline:
-		frappe.db.rollback()
-		tried, rows = 0, waiting.due()
-		if len(rows) > 1:
-			_ask_for_help()
-		for row in rows:
-			tried += _drain_one(row)
-			if time.monotonic() > deadline:
-				break
-		done += tried
+	try:
+		while tried and time.monotonic() < deadline:
+			frappe.db.rollback()
+			tried, rows = 0, waiting.due()
+			if len(rows) > 1:
+				_ask_for_help()
+			for row in rows:
+				tried += _drain_one(row)
+				if time.monotonic() > deadline:
+					break
+			done += tried
+	finally:
+		frappe.set_user(me)
 	return done
 
 
@@ -174,6 +173,7 @@ def _drain_one(row: Due) -> bool:
 	if claim is None:
 		return False
 	try:
+		_act_for(row.system)
 		run(claim)
 	except HubError:
 		# On the row, where people see it.
@@ -196,8 +196,16 @@ def _drain_one(row: Due) -> bool:
 		)
 		works.announce_failure(name, frappe.db.get_value("Hub Request", name, "system"), queued=True)
 		sql.commit()
-	_settle_batch(name)
+	_settle(batches.ended_with(name))
 	return True
+
+
+def _act_for(system: str) -> None:
+	"""Be a system's user, with what was read for it a moment ago; a rolled-back try forgets that by itself."""
+	user, now = context.from_system(system).user, time.monotonic()
+	if frappe.session.user != user or now > getattr(frappe.local, "hub_fresh_until", 0.0):
+		frappe.set_user(user)
+		frappe.local.hub_fresh_until = now + FRESH_SECONDS
 
 
 def _claim(row: Due) -> Claim | None:

@@ -34,8 +34,10 @@ def remove_requests(days: int) -> None:
 
 def _remove_batch(before) -> int:
 	old = (S.COMPLETED, S.CANCELLED, before)
+	# What a batch tells of it goes with the batch.
 	names = sql.run(
-		"SELECT name FROM `tabHub Request` WHERE status IN (%s, %s) AND modified < %s LIMIT %s",
+		"""SELECT name FROM `tabHub Request` r WHERE status IN (%s, %s) AND modified < %s
+		AND NOT EXISTS (SELECT 1 FROM `tabHub Request Item` item WHERE item.request = r.name) LIMIT %s""",
 		(*old, BATCH),
 		pluck=True,
 	)

@@ -85,7 +85,6 @@ class Scheme:
 		moment_header, moment_prefix: where the signed moment is, in seconds since 1970.
 		sent_header: an unsigned moment, ISO 8601.
 		event_id_header, event_id_member: where the event's id is; a member of the body's object goes before a header.
-		event_id_with_body: the id alone is not unique; the body's hash belongs to it.
 		topic_header, topic_member: where the topic is.
 		ping: pattern of the body that is sent unsigned to see whether the address answers.
 	"""
@@ -103,7 +102,6 @@ class Scheme:
 	sent_header: str = ""
 	event_id_header: str = ""
 	event_id_member: str = ""
-	event_id_with_body: bool = False
 	topic_header: str = ""
 	topic_member: str = ""
 	ping: str = ""
@@ -115,7 +113,7 @@ class Verified:
 
 	Attributes:
 		event_id: 1 to 255 visible ASCII characters; None: the sender gave none that fits. The same for every
-			repetition of one call.
+			repetition of one call; of WooCommerce also of two calls in one second.
 		topic: likewise; None: the address or the body must tell.
 		sent_at: seconds since 1970.
 		signed: which of these three the signature covers; the rest are claims of whoever delivered the call.
@@ -166,7 +164,6 @@ _WOOCOMMERCE = Scheme(
 	header="X-WC-Webhook-Signature",
 	encoding="base64",
 	event_id_header="X-WC-Webhook-Delivery-ID",
-	event_id_with_body=True,
 	topic_header="X-WC-Webhook-Topic",
 	ping=r"webhook_id=\d{1,20}",
 	find_secret=(
@@ -387,16 +384,12 @@ def _facts(scheme: Scheme, headers: dict[str, str], parts: dict[str, bytes]) -> 
 		"sent_at": bool(moment),
 	}
 	return Verified(
-		event_id=_unique(scheme, event_id, body_hash),
+		event_id=event_id,
 		topic=topic,
 		sent_at=float(moment) if moment else _instant(headers.get(scheme.sent_header.lower())),
 		signed=frozenset(name for name in signed if signed[name]),
 		body_hash=body_hash,
 	)
-
-
-def _unique(scheme: Scheme, event_id: str | None, body_hash: str) -> str | None:
-	return f"{event_id[:190]}.{body_hash}" if event_id and scheme.event_id_with_body else event_id
 
 
 def _members(scheme: Scheme, body: bytes) -> dict[str, str]:

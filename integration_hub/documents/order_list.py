@@ -15,10 +15,14 @@ from integration_hub.documents.orders import order_answer
 from integration_hub.schemas.orders import OrderPage, OrdersList
 
 DOCTYPE = "Sales Order"
-# A change that is younger may be overtaken by one that was begun before and is committed after it.
-LAG = timedelta(seconds=5)
+# As long as ERPNext's web server lets a request run: a change may be overtaken by one that was begun before and is
+# committed after it.
+LAG = timedelta(minutes=2)
 _INDEX = "company_modified_name_index"
-_EARLIEST = "1000-01-01"
+_EARLIEST, _LATEST = "1000-01-01", "9999-12-31"
+# The order of the list; and until when nothing can have been overtaken, as it was when the reader began at the start
+# or where it had caught up: there it comes back to.
+_COLUMNS = {"modified": str, "name": str, "until": str}
 
 
 def list_orders(caller: Caller, query: OrdersList) -> dict:
@@ -28,26 +32,31 @@ def list_orders(caller: Caller, query: OrdersList) -> dict:
 		ValidationFailed: the cursor is none of this list's.
 	"""
 	zone = ZoneInfo(get_system_timezone())
-	before = settled_until(datetime.now(timezone.utc), zone)
-	if query.modified_before:
-		before = min(before, _naive(query.modified_before, zone))
-	after = _naive(query.modified_after, zone) if query.modified_after else None
+	bounds = (_naive(query.modified_after, zone), _naive(query.modified_before, zone))
 
 	def fetch(key: list, backwards: bool, count: int) -> list[dict]:
-		return _readable(caller, (after, before), key, backwards, count)
+		until = (key and key[2]) or str(settled_until(datetime.now(timezone.utc), zone))
+		rows = _readable(caller, bounds, key[:2], backwards, count)
+		return [{**row, "until": until} for row in rows]
 
-	found = listed("orders.list", fetch, query, {"modified": str, "name": str}, stream=True)
+	found = listed("orders.list", fetch, query, _COLUMNS, stream=True, caught_up=_before_the_young)
 	return {
 		**found,
-		"result": [order_answer(load(DOCTYPE, row.name), caller.name) for row in found["result"]],
+		"result": [order_answer(load(DOCTYPE, row["name"]), caller.name) for row in found["result"]],
 	}
+
+
+def _before_the_young(key: list[str]) -> list[str]:
+	"""Return where a reader goes on that has read all: before what may still be overtaken, which it reads again."""
+	modified, name, until = key
+	return [until, "", ""] if until and modified >= until else [modified, name, ""]
 
 
 def settled_until(now: datetime, zone: ZoneInfo) -> datetime:
 	"""Return the site's time before which no change can be written any more. Pure.
 
-	`modified` is the site's own time, of which one hour comes twice in autumn: as long as it lasts, its changes wait, for
-	the second time a reader would be past them.
+	`modified` is the site's own time, of which one hour comes twice in autumn: as long as it lasts, all its changes count as
+	young, for the second time a reader would be past them.
 
 	Args:
 		now: with an offset.
@@ -64,12 +73,12 @@ def _comes_twice(moment: datetime, zone: ZoneInfo) -> bool:
 	return first > second
 
 
-def _naive(moment: datetime, zone: ZoneInfo) -> datetime:
-	return moment.astimezone(zone).replace(tzinfo=None) if moment.tzinfo else moment
+def _naive(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+	return moment.astimezone(zone).replace(tzinfo=None) if moment and moment.tzinfo else moment
 
 
 def _readable(
-	caller: Caller, bounds: tuple[datetime | None, datetime], key: list, backwards: bool, count: int
+	caller: Caller, bounds: tuple[datetime | None, datetime | None], key: list, backwards: bool, count: int
 ) -> list[dict]:
 	"""Return up to `count` orders beyond `key` that the caller's user may read."""
 	found: list[dict] = []
@@ -83,11 +92,11 @@ def _readable(
 
 
 def _rows(
-	caller: Caller, bounds: tuple[datetime | None, datetime], key: list, backwards: bool, count: int
+	caller: Caller, bounds: tuple[datetime | None, datetime | None], key: list, backwards: bool, count: int
 ) -> list[dict]:
-	after, before = bounds
+	after, before = bounds[0] or _EARLIEST, bounds[1] or _LATEST
 	sign, order = ("<", "DESC") if backwards else (">", "ASC")
-	moment, name = key or ((before, "") if backwards else (after or _EARLIEST, ""))
+	moment, name = key or ((before, "") if backwards else (after, ""))
 	return sql.run(
 		f"""SELECT name, modified FROM `tabSales Order` FORCE INDEX ({_INDEX})
 		WHERE company = %s AND modified {sign}= %s AND (modified {sign} %s OR name {sign} %s)
@@ -96,7 +105,7 @@ def _rows(
 		(
 			caller.system.company,
 			*(moment, moment, name),
-			*(after or _EARLIEST, before),
+			*(after, before),
 			caller.name,
 			count,
 		),

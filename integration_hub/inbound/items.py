@@ -19,8 +19,9 @@ from integration_hub.exceptions import (
 	UnknownUom,
 	UomNotConvertible,
 )
-from integration_hub.schemas.orders import OrderLine
+from integration_hub.schemas.orders import OrderLine, OrderLineUpdate
 
+IDENTIFIERS = ("item_code", "sku", "item_external_id", "barcode")
 ITEM_FIELDS = [
 	"name",
 	"item_name",
@@ -48,6 +49,13 @@ def resolve(work: Work, lines: list[OrderLine], pointers: list[str]) -> list[fra
 	for name, pointer, line in zip(wanted, pointers, lines, strict=True):
 		_check(items[name], pointer, line)
 	return [items[name] for name in wanted]
+
+
+def leads_to(work: Work, line: OrderLine | OrderLineUpdate, item: str) -> bool:
+	"""Whether every identifier of the line is known, and means this Item."""
+	found = _Names(work.caller.name, [line]).of(line)
+	said = [identifier for identifier in IDENTIFIERS if getattr(line, identifier)]
+	return all(found.get(identifier) == item for identifier in said)
 
 
 class _Names:
@@ -113,8 +121,8 @@ def _unknown(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 	if policy == "Use Fallback":
 		return work.caller.system.fallback_item
 	if policy == "Create":
-		return _create(work, line, names)
-	identifier = next(i for i in ("item_code", "sku", "item_external_id", "barcode") if getattr(line, i))
+		return _create(work, line, names, pointer)
+	identifier = next(each for each in IDENTIFIERS if getattr(line, each))
 	raise UnknownItem(
 		_("No item has the {0} {1}. Create the item, or bind the id to it by an External Reference.").format(
 			identifier, getattr(line, identifier)
@@ -123,14 +131,25 @@ def _unknown(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 	)
 
 
-def _create(work: Work, line: OrderLine, names: _Names) -> str:
-	"""Make an item of the line's own words; a second order that races for the same one waits and finds it."""
+def _create(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
+	"""Make an item of the line's own words; a second order that races for the same one waits and finds it.
+
+	An id is the system's own, so its code begins with the system: another shop's item may have the same one.
+	"""
 	system = work.caller.system
-	code = line.item_code or line.sku or line.item_external_id or line.barcode
+	own = f"{system.name}-{line.item_external_id}" if line.item_external_id else None
+	code = line.item_code or line.sku or own or line.barcode
 	try:
 		reference = references.reserve_again(system.name, "sku", code, request=work.request)
 	except AlreadyBound:
 		return references.live_document(system.name, "sku", code, "Item") or _known(code)
+	if there := frappe.db.exists("Item", code):
+		raise ItemAmbiguous(
+			_("There is an item {0}, and nothing says that it is meant. Bind the id to it by an External Reference.").format(
+				there
+			),
+			pointer=pointer,
+		)
 	item = frappe.get_doc(
 		{
 			"doctype": "Item",

@@ -28,7 +28,6 @@ _ADDRESSES = {
 }
 # What ERPNext's "Update Items" leaves out.
 _OF_NEW_ROWS = ("hub_external_id", "item_name", "description", "additional_notes")
-_ITEM_FIELDS = ("sku", "item_code", "barcode", "item_external_id")
 
 
 def update(work: Work) -> Result:
@@ -114,7 +113,7 @@ def _change_lines(work: Work, order: Document, lines: list[OrderLineUpdate]) -> 
 			_check_removable(row, pointer)
 			removed.add(row.name)
 		else:
-			_change_row(order, row, line, pointer)
+			_change_row(work, order, row, line, pointer)
 	if removed and len(removed) == len(order.items) and not added:
 		raise StateConflict(
 			_("These are all lines of order {0}. Cancel the order instead.").format(order.name),
@@ -131,7 +130,7 @@ def _new_line(line: OrderLineUpdate, pointer: str) -> OrderLine:
 	Raises:
 		UnknownLine: it is not said to be a new one.
 	"""
-	new = any(getattr(line, field) for field in _ITEM_FIELDS)
+	new = any(getattr(line, field) for field in items.IDENTIFIERS)
 	if line.remove or not new or line.quantity is None or line.unit_price is None:
 		raise UnknownLine(
 			_(
@@ -163,15 +162,14 @@ def _holding(child: str, row: str) -> list[str]:
 	)
 
 
-def _change_row(order: Document, row: Document, line: OrderLineUpdate, pointer: str) -> None:
-	for field in _ITEM_FIELDS:
-		if getattr(line, field):
-			raise StateConflict(
-				_("The line {0} is there, with item {1}. Remove it and add another under a new id.").format(
-					line.external_id, row.item_code
-				),
-				pointer=f"{pointer}/{field}",
-			)
+def _change_row(work: Work, order: Document, row: Document, line: OrderLineUpdate, pointer: str) -> None:
+	said = [field for field in items.IDENTIFIERS if getattr(line, field)]
+	if said and not items.leads_to(work, line, row.item_code):
+		_refuse_another(line, row, "item_code", f"{pointer}/{said[0]}")
+	for field in ("uom", "warehouse"):
+		# Whoever sends the whole line again may.
+		if getattr(line, field) not in (None, row.get(field)):
+			_refuse_another(line, row, field, f"{pointer}/{field}")
 	if line.quantity is not None:
 		items.check_whole(row.uom, line.quantity, f"{pointer}/quantity")
 		check_decimals(row, "qty", line.quantity, f"{pointer}/quantity")
@@ -211,6 +209,15 @@ def _change_row(order: Document, row: Document, line: OrderLineUpdate, pointer: 
 		)
 	if line.name:
 		row.item_name = row.description = line.name
+
+
+def _refuse_another(line: OrderLineUpdate, row: Document, field: str, pointer: str) -> None:
+	raise StateConflict(
+		_("The line {0} is there, with {1} {2}. Remove it and add another under a new id.").format(
+			line.external_id, _(row.meta.get_label(field)), row.get(field)
+		),
+		pointer=pointer,
+	)
 
 
 def _refuse(order: Document, row: Document, child: str, doctype: str, why: str, pointer: str) -> None:

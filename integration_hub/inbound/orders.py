@@ -291,7 +291,6 @@ def _save(work: Work, doc: Document, order: Order) -> None:
 			return
 		_first_save(doc, work, submit=False)
 		if _gate(work, doc, order) and submit:
-			selling.lock_bins(doc)
 			doc.submit()
 
 
@@ -299,7 +298,6 @@ def _first_save(doc: Document, work: Work, submit: bool) -> None:
 	if work.reserved_name:
 		compat.remember_currency(doc, work.reserved_name)
 	if submit:
-		selling.lock_bins(doc)
 		doc.docstatus = 1
 	doc.insert(set_name=work.reserved_name)
 	if submit:

@@ -312,6 +312,12 @@ def lock_bins(doc: Document) -> None:
 		)
 
 
+def lock_bins_of_order(doc: Document, method: str) -> None:
+	"""Doc event, after all checks and right before ERPNext reserves: who sells the same item waits for no more than that."""
+	if doc.flags.hub_origin:
+		lock_bins(doc)
+
+
 def set_posting(doc: Document, at: datetime | None, pointer: str) -> None:
 	"""Set when a document is posted; default: now.
 

@@ -18,7 +18,7 @@ from integration_hub.core.call import Call
 from integration_hub.core.idempotency import NewRequest
 from integration_hub.core.operations import Operation
 from integration_hub.core.payload import digest, fingerprint, parse
-from integration_hub.core.signatures import SignatureError, Verified
+from integration_hub.core.signatures import GENERIC, SignatureError, Verified
 from integration_hub.core.work import Result, Work
 from integration_hub.exceptions import MappingFailed, PayloadTooLarge, RateLimited, SignatureInvalid
 from integration_hub.inbound import webhook_maps, webhook_senders, webhook_topics
@@ -116,8 +116,11 @@ def _requests(
 
 
 def _event_id(sender: Sender, verified: Verified) -> str:
-	"""Return the platform's id of the event, or the body's digest where there is none, or a new one at each repetition."""
-	if verified.event_id and not sender.scheme.event_id_with_body:
+	"""Return the id of the event, if the signature covers it or only who set up the scheme knows what it is worth.
+
+	Otherwise the body's digest, which no copy of the call can change: the bodies of the platforms hold their times.
+	"""
+	if verified.event_id and ("event_id" in verified.signed or sender.scheme.name in GENERIC):
 		return verified.event_id
 	return verified.body_hash
 

@@ -217,6 +217,25 @@ def test_a_new_item(creator, site):
 	assert site.grown(before)["Item"] == 1
 
 
+def test_two_shops_may_have_the_same_id(systems):
+	external_id = unique("X")
+	shops = [systems.new(**creating()) for _shop in range(2)]
+	codes = [ordered(shop.http, item_external_id=external_id, name="Shirt") for shop in shops]
+	assert codes == [f"{shop.name}-{external_id}" for shop in shops]
+	assert [bound(shop, "item", external_id) for shop in shops] == codes
+	assert [ordered(shop.http, item_external_id=external_id) for shop in shops] == codes
+
+
+@pytest.mark.parametrize("identifier", ["sku", "barcode"])
+def test_another_item_has_the_code(identifier, creator, factory):
+	"""Of a code that differs in case alone the database knows one; a barcode that is somebody's code is not its barcode."""
+	there = factory.item(unique("MINE"))
+	code = there.lower() if identifier == "sku" else there
+	with expect.nothing_made():
+		answer = creator.http.post("orders.create", order(lines=[line(), bare(**{identifier: code})]))
+	assert there in expect.problem(answer, 422, "item_ambiguous", ["/lines/1"])["detail"]
+
+
 def test_a_new_item_that_is_no_stock(systems):
 	http = systems.like(**creating(new_items_are_stock=0)).http
 	assert frappe.db.get_value("Item", ordered(http, sku=unique("SVC")), "is_stock_item") == 0

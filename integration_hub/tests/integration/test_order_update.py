@@ -231,12 +231,28 @@ def test_a_line_that_is_not_there(hub, line):
 	refuse(hub, sold, 422, "unknown_line", ["/lines/1/external_id"], lines=lines)
 
 
-def test_a_line_keeps_its_item(hub):
+@pytest.mark.parametrize(
+	("field", "value", "kept"),
+	[
+		("item_code", f.SECOND_ITEM, f.ITEM),
+		("sku", "no such item", f.ITEM),
+		("barcode", "no such barcode", f.ITEM),
+		("uom", "Box", "Nos"),
+		("warehouse", "{second_warehouse}", "{warehouse}"),
+	],
+)
+def test_a_line_keeps_its_item(hub, masters, field, value, kept):
 	sold = bought(hub, {})
-	problem = refuse(
-		hub, sold, 409, "state_conflict", ["/lines/0/item_code"], **one(item_code=f.SECOND_ITEM, quantity=1)
-	)
-	assert f.ITEM in problem["detail"]
+	line = {field: value.format(**masters), "quantity": 1}
+	problem = refuse(hub, sold, 409, "state_conflict", [f"/lines/0/{field}"], **one(**line))
+	assert kept.format(**masters) in problem["detail"]
+
+
+def test_a_line_may_be_sent_again_as_it_is(hub, masters):
+	sold = bought(hub, {})
+	line = {"sku": f.ITEM, "barcode": f.BARCODE, "uom": "Nos", "warehouse": masters.warehouse}
+	doc = changed(hub, sold, **one(**line, quantity=3))
+	assert [(row.item_code, row.qty) for row in doc.items] == [(f.ITEM, 3)]
 
 
 @pytest.mark.parametrize(

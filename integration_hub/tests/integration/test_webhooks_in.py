@@ -12,6 +12,7 @@ import frappe
 
 from integration_hub.constants.roles import MANAGER
 from integration_hub.core import queue
+from integration_hub.core.signatures import GENERIC as GENERIC_SCHEMES
 from integration_hub.core.signatures import SCHEMES
 from integration_hub.inbound import webhook_senders
 from integration_hub.tests import expect, platforms
@@ -105,6 +106,21 @@ def test_a_forged_call_of_each_scheme_is_refused(connected, site, scheme):
 		expect.problem(answer, 401, "signature_invalid", [])
 	assert requests_of(site, platform) == []
 	assert webhook_senders.refusals(platform.name) == {"signature_invalid": 1}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_copy_under_another_event_id(connected, site, scheme):
+	"""Who has a genuine call can change what the signature does not cover; the body of a platform's own scheme tells."""
+	platform = connected(scheme)
+	body = body_for(scheme, "order.created")
+	first = kept(platform.send("order.created", body, "evt-first"))
+	if scheme == "Standard Webhooks":
+		copy = platform.send("order.created", body, "evt-first", webhook_id="evt-second")
+		expect.problem(copy, 401, "signature_invalid", [])
+	else:
+		copy = kept(platform.send("order.created", body, "evt-second"))
+		assert (copy != first) == (scheme in GENERIC_SCHEMES)
+	assert len(requests_of(site, platform)) == 1 + (scheme in GENERIC_SCHEMES)
 
 
 def refused_ways(connected, platform) -> list[tuple[str, object]]:
