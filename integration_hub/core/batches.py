@@ -32,9 +32,7 @@ _PART = 500
 _AT_REST = (S.COMPLETED, S.FAILED, S.CANCELLED)
 _UNDER_WAY = (S.QUEUED, S.PROCESSING, S.RETRY_SCHEDULED)
 # Quickly told by an index; those of another batch that an item joined are looked at last, by `settle`.
-_OWN_UNDER_WAY = (
-	"EXISTS (SELECT 1 FROM `tabHub Request` r WHERE r.batch = batch.name AND r.status NOT IN %s)"
-)
+_OWN_UNDER_WAY = "EXISTS (SELECT 1 FROM `tabHub Request` r WHERE r.batch = batch.name AND r.status NOT IN %s)"
 
 
 @dataclass

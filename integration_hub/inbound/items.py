@@ -145,9 +145,9 @@ def _create(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 		return references.live_document(system.name, "sku", code, "Item") or _known(code)
 	if there := frappe.db.exists("Item", code):
 		raise ItemAmbiguous(
-			_("There is an item {0}, and nothing says that it is meant. Bind the id to it by an External Reference.").format(
-				there
-			),
+			_(
+				"There is an item {0}, and nothing says that it is meant. Bind the id to it by an External Reference."
+			).format(there),
 			pointer=pointer,
 		)
 	item = frappe.get_doc(
