@@ -101,7 +101,7 @@ def _rows(system: str, query: RequestsList, key: list, backwards: bool, count: i
 
 _INDEX = "system_received_at_name_index"
 _STATUS_INDEX = "system_status_received_at_name_index"
-_SUMMARY = """name, operation, status, http_status, external_id, batch, attempt_no, next_attempt_at, received_at, completed_at,
+_SUMMARY = """name, operation, topic, route, status, http_status, external_id, batch, attempt_no, next_attempt_at, received_at, completed_at,
 	error_code, error_message, reference_doctype, reference_name"""
 
 
@@ -122,6 +122,8 @@ def _summary(row) -> dict:
 def _head(row) -> dict:
 	return {
 		"operation": row.operation,
+		"topic": row.topic,
+		"route": row.route,
 		"status": row.status,
 		"http_status": row.http_status or None,
 		"external_id": row.external_id,

@@ -100,6 +100,8 @@ class RequestSummary(AnswerModel):
 
 	id: str
 	operation: str
+	topic: str | None = Field(description="Of a webhook that came: what it tells")
+	route: str | None = Field(description="Of a webhook that came: the call it becomes")
 	status: Status
 	http_status: int | None
 	external_id: str | None
@@ -127,6 +129,8 @@ class RequestAnswer(AnswerModel):
 
 	id: str
 	operation: str
+	topic: str | None = Field(description="Of a webhook that came: what it tells")
+	route: str | None = Field(description="Of a webhook that came: the call it becomes")
 	status: Status
 	http_status: int | None
 	external_id: str | None

@@ -37,6 +37,8 @@ def test_a_completed_request(systems):
 	assert told == {
 		"id": placed.message["id"],
 		"operation": "orders.create",
+		"topic": None,
+		"route": None,
 		"status": "Completed",
 		"http_status": 201,
 		"external_id": body["external_id"],

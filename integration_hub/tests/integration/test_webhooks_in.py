@@ -96,6 +96,8 @@ def test_a_genuine_call_of_each_scheme_becomes_an_order(connected, site, scheme)
 	assert json.loads(row.payload) == body
 	done(site, request)
 	assert site.order_of(platform.name, body["id"]).grand_total == 20
+	told = platform.system.http.get("requests.get", id=request).message
+	assert (told["topic"], told["route"], told["status"]) == ("order.created", "orders.create", "Completed")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
