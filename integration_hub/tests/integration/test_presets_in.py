@@ -49,7 +49,14 @@ def installed(systems, anonymous, masters, year):
 			item_group="Products",
 			stock_uom="Nos",
 			charge_map=[{"charge_code": code, "account": masters.charge} for code in ("shipping", "fee")],
-			tax_map=[{"tax_code": code, "account": masters.tax} for code in ("US-CA-STATE TAX", "State Tax")],
+			tax_map=[
+				*(
+					{"tax_code": code, "account": masters.tax}
+					for code in ("US-CA-STATE TAX", "State Tax", "MwSt")
+				),
+				# ERPNext keeps one rate an account.
+				{"tax_code": "Shipping MwSt", "account": masters.second_tax},
+			],
 			payment_method_map=[
 				{"payment_method": code, "mode_of_payment": "Cash", "account": masters.bank}
 				for code in ("bacs", "authorize_net")
@@ -121,7 +128,64 @@ def test_all_published_orders_of_woocommerce(installed, site):
 			assert made.name in rows["sales.run"].error_message
 
 
+def test_prices_of_woocommerce_that_include_tax(installed, site, masters):
+	"""Two pieces at 20.00 with 19 % in it, less a tenth by a coupon, and 5.00 for shipping."""
+	shop = installed("woocommerce", "WooCommerce")
+	body = payload("woocommerce/order.json")
+	[line, *_others], [shipping], [tax] = body["line_items"], body["shipping_lines"], body["tax_lines"]
+	line.update(quantity=2, subtotal="33.61", subtotal_tax="6.39", total="30.25", total_tax="5.75")
+	shipping.update(total="4.20", total_tax="0.80")
+	tax.update(rate_code="MwSt", rate_percent=19, tax_total="5.75", shipping_tax_total="0.80")
+	body.update(
+		id=secrets.randbelow(10**9),
+		number=unique("W"),
+		prices_include_tax=True,
+		line_items=[line],
+		discount_total="3.36",
+		discount_tax="0.64",
+		shipping_total="4.20",
+		shipping_tax="0.80",
+		cart_tax="5.75",
+		total_tax="6.55",
+		total="41.00",
+	)
+	rows = outcome(site, shop, "order.created", body)
+	assert rows["orders.create"].status == "Completed", rows["orders.create"].error_message
+	made = site.order_of(shop.name, str(body["id"]))
+	assert (made.grand_total, made.discount_amount) == (41.0, 3.36)
+	assert taxes_of(made) == {masters.tax: 5.75, masters.second_tax: 0.8, masters.charge: 4.2}
+
+
+def taxes_of(order) -> dict[str, float]:
+	return {row.account_head: row.tax_amount_after_discount_amount for row in order.taxes}
+
+
 # -- Shopify -------------------------------------------------------------------------------------------------------
+
+
+def test_prices_of_shopify_that_include_tax(installed, site, masters):
+	"""Two pieces at 20.00 with 19 % in it, and 5.00 for shipping."""
+	shop = installed("shopify", "Shopify")
+	body = sound_order()
+	[line, *_others] = body["line_items"]
+	tax = {"title": "MwSt", "rate": 0.19}
+	line.update(quantity=2, price="20.00", tax_lines=[{**tax, "price": "6.39"}])
+	shipping = {"id": 1, "title": "DHL", "price": "5.00", "tax_lines": [{**tax, "price": "0.80"}]}
+	body.update(
+		id=secrets.randbelow(10**9),
+		taxes_included=True,
+		line_items=[line],
+		shipping_lines=[shipping],
+		tax_lines=[{**tax, "price": "7.19"}],
+		subtotal_price="40.00",
+		total_tax="7.19",
+		total_price="45.00",
+	)
+	[row] = outcome(site, shop, "orders/create", body).values()
+	assert row.status == "Completed", row.error_message
+	made = site.order_of(shop.name, str(body["id"]))
+	assert made.grand_total == 45.0
+	assert taxes_of(made) == {masters.tax: 6.39, masters.second_tax: 0.8, masters.charge: 4.2}
 
 
 def test_an_order_of_shopify_that_contradicts_itself(installed, site):
