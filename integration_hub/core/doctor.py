@@ -12,7 +12,7 @@ from frappe.utils import cint, time_diff_in_seconds
 from frappe.utils.background_jobs import generate_qname, get_queues_timeout, get_workers
 from frappe.utils.scheduler import is_scheduler_inactive
 
-from integration_hub.core import doorbell, sql
+from integration_hub.core import doorbell, sql, waiting
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 
@@ -41,7 +41,7 @@ def _made(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
 	try:
 		return list(check())
 	except Exception as e:
-		area = check.__name__.strip("_").replace("_", " ")
+		area = _(check.__name__.strip("_").capitalize())
 		return [
 			Finding(area, ERROR, _("This could not be looked at: {0}").format(e), _("See the error above."))
 		]
@@ -194,10 +194,8 @@ def _switches() -> Iterator[Finding]:
 
 def _requests() -> Iterator[Finding]:
 	area = _("Requests")
-	late = _count(
-		"""SELECT count(*) FROM `tabHub Request` WHERE status IN ('Queued', 'Retry Scheduled')
-		AND next_attempt_at < UTC_TIMESTAMP(6) - INTERVAL %s SECOND"""
-	)
+	paused = frappe.db.get_single_value("Hub Settings", "paused")
+	late = 0 if paused else waiting.late(LATE_SECONDS)
 	left = _count(
 		"""SELECT count(*) FROM `tabHub Request` WHERE status = 'Processing'
 		AND lease_until < UTC_TIMESTAMP(6) - INTERVAL %s SECOND"""

@@ -98,6 +98,16 @@ def ahead_of(name: str) -> str | None:
 	return found[0] if found else None
 
 
+def late(seconds: int) -> int:
+	"""Return how many rows could have been begun so many seconds ago: not paused, and nothing ahead of them."""
+	return sql.run(
+		f"""SELECT count(*) FROM `tabHub Request` r JOIN `tabHub Connected System` system ON system.name = r.system
+		WHERE system.paused = 0 AND r.status IN {_WAITING} AND r.next_attempt_at < UTC_TIMESTAMP(6) - INTERVAL %s SECOND
+			AND NOT {_BLOCKED}""",
+		(seconds,),
+	)[0][0]
+
+
 def claim(row: Due) -> Claim | None:
 	"""Claim one due row, first thing in a transaction; the caller commits. None: it is locked, done, or has to wait.
 

@@ -512,8 +512,13 @@ def test_retry_by_code(shop, site, stack, factory):
 
 
 def test_the_doctor_finds_what_is_late(shop, site, stack):
-	with kept_from_workers(site, shop):
-		request = accepted(shop, "orders.create", order())
+	with site.configured(pause_scheduler=1):
+		with kept_from_workers(site, shop):
+			request = accepted(shop, "orders.create", order())
+			site.set_row("Hub Request", request, next_attempt_at=("UTC", -3600))
+			# What waits for a person's switch is not late.
+			assert waiting.late(1800) == 0
+			site.set_row("Hub Request", request, next_attempt_at=("UTC", 60))
 		site.set_row("Hub Request", request, next_attempt_at=("UTC", -3600))
 		process = stack.start("integration-hub", "doctor", "--json", site=stack.site)
 		printed, _errors = process.communicate(timeout=60)
