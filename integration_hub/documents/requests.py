@@ -110,7 +110,6 @@ def _summary(row) -> dict:
 	return {
 		"id": row.name,
 		**_head(row),
-		"batch": row.batch,
 		"error_code": row.error_code if failed else None,
 		"error_message": row.error_message if failed else None,
 		"document": {"doctype": row.reference_doctype, "name": row.reference_name}
@@ -127,6 +126,7 @@ def _head(row) -> dict:
 		"status": row.status,
 		"http_status": row.http_status or None,
 		"external_id": row.external_id,
+		"batch": row.batch,
 		"attempts": row.attempt_no,
 		"next_attempt_at": _utc(row.next_attempt_at),
 		"created_at": _utc(row.received_at),
@@ -157,7 +157,6 @@ def request_answer(row, items: bool = True) -> dict:
 			}
 			for step in row.steps
 		],
-		"batch": row.batch,
 		"progress": batches.progress(row.name) if is_batch else None,
 		"items": batches.outcomes(row.name) if is_batch and items else None,
 	}

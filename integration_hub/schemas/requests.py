@@ -95,8 +95,8 @@ class Accepted(AnswerModel):
 	status: Status
 
 
-class RequestSummary(AnswerModel):
-	"""A Hub Request in a list; times in UTC."""
+class _Request(AnswerModel):
+	"""What every answer tells of a Hub Request; times in UTC."""
 
 	id: str
 	operation: str
@@ -105,11 +105,16 @@ class RequestSummary(AnswerModel):
 	status: Status
 	http_status: int | None
 	external_id: str | None
-	batch: str | None
+	batch: str | None = Field(description="The batch it came with")
 	attempts: int
 	next_attempt_at: str | None
 	created_at: str
 	completed_at: str | None
+
+
+class RequestSummary(_Request):
+	"""A Hub Request in a list."""
+
 	error_code: str | None
 	error_message: str | None
 	document: MadeDocument | None
@@ -124,25 +129,13 @@ class RequestPage(AnswerModel):
 	result_count: int
 
 
-class RequestAnswer(AnswerModel):
-	"""A Hub Request; times in UTC."""
+class RequestAnswer(_Request):
+	"""A Hub Request."""
 
-	id: str
-	operation: str
-	topic: str | None = Field(description="Of a webhook that came: what it tells")
-	route: str | None = Field(description="Of a webhook that came: the call it becomes")
-	status: Status
-	http_status: int | None
-	external_id: str | None
-	attempts: int
-	next_attempt_at: str | None
-	created_at: str
-	completed_at: str | None
 	error: dict[str, Any] | None = Field(description="The problem document of the last failure")
 	answer: dict[str, Any] | None = Field(description="`message` of the answer, once completed")
 	documents: list[DocumentAnswer]
 	steps: list[StepAnswer]
-	batch: str | None = Field(description="The batch it came with")
 	progress: Progress | None = Field(description="Of a batch")
 	items: list[ItemAnswer] | None = Field(description="Of a batch: one outcome each, as they were sent")
 

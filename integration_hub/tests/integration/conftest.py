@@ -2,6 +2,10 @@
 
 import pytest
 
+import frappe
+
+from integration_hub.tests.factories import RUN
+
 
 @pytest.fixture(autouse=True)
 def _fresh(site):
@@ -17,3 +21,16 @@ def listen(systems):
 
 	with Listening(systems) as listening:
 		yield listening
+
+
+@pytest.fixture(scope="module")
+def year(factory):
+	"""The platforms' published orders are of 2008 and 2017, when few test sites kept books."""
+	for number in (2008, 2017):
+		first, last = f"{number}-01-01", f"{number}-12-31"
+		if not frappe.db.exists(
+			"Fiscal Year", {"year_start_date": ("<=", first), "year_end_date": (">=", last)}
+		):
+			factory.make("Fiscal Year", year=f"{number}-{RUN}", year_start_date=first, year_end_date=last)
+	# ERPNext keeps the list of years in its cache, and does not drop it for a new one.
+	frappe.clear_cache()

@@ -12,7 +12,7 @@ from integration_hub.constants.roles import MANAGER, USER
 from integration_hub.core import queue
 from integration_hub.inbound import webhook_presets
 from integration_hub.tests import expect, platforms
-from integration_hub.tests.factories import RUN, unique
+from integration_hub.tests.factories import unique
 from integration_hub.tests.platforms import connect
 
 PAYLOADS = Path(__file__).parent.parent / "fixtures" / "payloads"
@@ -21,18 +21,6 @@ FORM = "/api/method/integration_hub.integration_hub.doctype."
 
 def payload(name: str):
 	return json.loads((PAYLOADS / name).read_text())
-
-
-@pytest.fixture(scope="module")
-def year(factory):
-	"""The orders are of 2008 and 2017, when few test sites kept books."""
-	for number in (2008, 2017):
-		first, last = f"{number}-01-01", f"{number}-12-31"
-		if not frappe.db.exists(
-			"Fiscal Year", {"year_start_date": ("<=", first), "year_end_date": (">=", last)}
-		):
-			factory.make("Fiscal Year", year=f"{number}-{RUN}", year_start_date=first, year_end_date=last)
-	frappe.clear_cache()
 
 
 @pytest.fixture

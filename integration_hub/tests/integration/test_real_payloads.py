@@ -24,19 +24,6 @@ def present(values: dict) -> dict:
 
 
 @pytest.fixture(scope="module")
-def year(factory):
-	"""The orders are of 2017 and 2008, when few test sites kept books."""
-	for number in (2008, 2017):
-		first, last = f"{number}-01-01", f"{number}-12-31"
-		if not frappe.db.exists(
-			"Fiscal Year", {"year_start_date": ("<=", first), "year_end_date": (">=", last)}
-		):
-			factory.make("Fiscal Year", year=f"{number}-{RUN}", year_start_date=first, year_end_date=last)
-	# ERPNext keeps the list of years in its cache, and does not drop it for a new one.
-	frappe.clear_cache()
-
-
-@pytest.fixture(scope="module")
 def shop_of(systems, masters, year):
 	"""A system that makes strangers and their items, and maps what the two platforms send."""
 	return systems.new(
