@@ -53,11 +53,13 @@ def expand(work: Work, operation: Operation, bodies: list[dict]) -> Result:
 	except Exception as e:
 		if not frappe.db.is_duplicate_entry(e):
 			raise
-		raise TemporarilyUnavailable(
-			_("The same call came alone in this moment; the batch tries again.")
-		) from e
+		raise _came_alone() from e
 	_write(work, items)
 	return Result({}, open=True)
+
+
+def _came_alone() -> TemporarilyUnavailable:
+	return TemporarilyUnavailable(_("The same call came alone in this moment; the batch tries again."))
 
 
 def _item(work: Work, operation: Operation, body: dict) -> _Item:
@@ -116,8 +118,8 @@ def _join(item: _Item, row: Row) -> None:
 	item.request = row.name
 	if row.verdict(item.new.fingerprint) is Verdict.REUSED:
 		item.error = _conflict(item, row.fingerprint, row.name)
-	elif row.status in (S.FAILED, S.CANCELLED):
-		idempotency.requeue(row, item.new)
+	elif row.status in (S.FAILED, S.CANCELLED) and not idempotency.requeue(row, item.new):
+		raise _came_alone()
 
 
 def _conflict(item: _Item, mark: str, request: str) -> HubError | None:

@@ -1,6 +1,7 @@
 """Who calls: the Connected System behind the user of this request, and what it may do."""
 
 import ipaddress
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from integration_hub.exceptions import (
 	ScopeMissing,
 	SystemNotConnected,
 )
+
+# How long several calls of one system share what Frappe keeps in memory for a request.
+FRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,28 @@ def check_not_paused(caller: Caller) -> None:
 		)
 	if caller.system.paused:
 		raise Paused(_("{0} is paused for maintenance. Try again later.").format(caller.name), retry_after=60)
+
+
+@contextmanager
+def worker():
+	"""Be whoever `act_for` says inside, and nobody but oneself afterwards."""
+	before = frappe.session.user
+	try:
+		yield
+	finally:
+		frappe.set_user(before)
+
+
+def act_for(system: str) -> None:
+	"""Take on a system's user within `worker`.
+
+	What Frappe keeps in memory for a request, several calls of one system share for a moment; a try that is rolled back
+	forgets it by itself.
+	"""
+	user, now = from_system(system).user, time.monotonic()
+	if frappe.session.user != user or now > getattr(frappe.local, "hub_fresh_until", 0.0):
+		frappe.set_user(user)
+		frappe.local.hub_fresh_until = now + FRESH_SECONDS
 
 
 @contextmanager

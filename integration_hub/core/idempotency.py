@@ -223,13 +223,15 @@ def requeue(row: Row, new: NewRequest) -> bool:
 
 	False: another was faster.
 	"""
-	if new.fingerprint != row.fingerprint:
-		_supersede(row, new)
-	return _update(
+	if not _update(
 		"""UPDATE `tabHub Request` SET status = %s, asynchronous = 1, waits = 0, next_attempt_at = UTC_TIMESTAMP(6), modified = %s
 		WHERE name = %s AND attempt_no = %s AND status = %s""",
 		(S.QUEUED, now(), row.name, row.attempt_no, row.status),
-	)
+	):
+		return False
+	if new.fingerprint != row.fingerprint:
+		_supersede(row, new)
+	return True
 
 
 def take_over(row: Row) -> Claim | None:

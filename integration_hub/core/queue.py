@@ -19,8 +19,6 @@ from integration_hub.exceptions import HubError, InternalError, StateConflict
 
 DRAIN_JOB = "integration_hub.tasks.drain"
 DRAIN_SECONDS = 240
-# What Frappe keeps in memory for a request, several calls of one system share for so long.
-FRESH_SECONDS = 1.0
 
 
 def run(claim: Claim) -> Answer:
@@ -149,9 +147,9 @@ def drain(seconds: int = DRAIN_SECONDS) -> int:
 	"""Work off due rows until none is left or the time is over; return how many were tried."""
 	if frappe.get_cached_doc("Hub Settings").paused:
 		return 0
-	done, deadline, me = 0, time.monotonic() + seconds, frappe.session.user
+	done, deadline = 0, time.monotonic() + seconds
 	tried = True
-	try:
+	with context.worker():
 		while tried and time.monotonic() < deadline:
 			frappe.db.rollback()
 			tried, rows = 0, waiting.due()
@@ -162,8 +160,6 @@ def drain(seconds: int = DRAIN_SECONDS) -> int:
 				if time.monotonic() > deadline:
 					break
 			done += tried
-	finally:
-		frappe.set_user(me)
 	return done
 
 
@@ -173,7 +169,7 @@ def _drain_one(row: Due) -> bool:
 	if claim is None:
 		return False
 	try:
-		_act_for(row.system)
+		context.act_for(row.system)
 		run(claim)
 	except HubError:
 		# On the row, where people see it.
@@ -198,14 +194,6 @@ def _drain_one(row: Due) -> bool:
 		sql.commit()
 	_settle(batches.ended_with(name))
 	return True
-
-
-def _act_for(system: str) -> None:
-	"""Be a system's user, with what was read for it a moment ago; a rolled-back try forgets that by itself."""
-	user, now = context.from_system(system).user, time.monotonic()
-	if frappe.session.user != user or now > getattr(frappe.local, "hub_fresh_until", 0.0):
-		frappe.set_user(user)
-		frappe.local.hub_fresh_until = now + FRESH_SECONDS
 
 
 def _claim(row: Due) -> Claim | None:

@@ -360,9 +360,7 @@ def _retry_in(error: HubError, attempt_no: int, asynchronous: bool) -> int | Non
 	"""
 	settings = frappe.get_cached_doc("Hub Settings")
 	if error.transient:
-		most, first = settings.max_attempts, settings.retry_delay_seconds
-		if asynchronous:
-			most = max(most, settings.dependency_attempts)
+		most, first = most_attempts(settings, asynchronous), settings.retry_delay_seconds
 	elif error.dependency and asynchronous:
 		most, first = settings.dependency_attempts, settings.dependency_delay_seconds
 	else:
@@ -370,6 +368,11 @@ def _retry_in(error: HubError, attempt_no: int, asynchronous: bool) -> int | Non
 	if attempt_no >= most:
 		return None
 	return retry.delay_seconds(attempt_no, first, settings.retry_delay_max_seconds)
+
+
+def most_attempts(settings: Document, asynchronous: bool) -> int:
+	"""Return how often a passing error is met before a person is asked."""
+	return max(settings.max_attempts, settings.dependency_attempts if asynchronous else 0)
 
 
 def announce_failure(request: str, system: str, queued: bool) -> None:

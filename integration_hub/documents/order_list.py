@@ -19,7 +19,8 @@ DOCTYPE = "Sales Order"
 # committed after it.
 LAG = timedelta(minutes=2)
 _INDEX = "company_modified_name_index"
-_EARLIEST, _LATEST = "1000-01-01", "9999-12-31"
+_EARLIEST = "1000-01-01"
+_LATEST = "9999-12-31"
 # The order of the list; and until when nothing can have been overtaken, as it was when the reader began at the start
 # or where it had caught up: there it comes back to.
 _COLUMNS = {"modified": str, "name": str, "until": str}

@@ -25,7 +25,7 @@ def body_of(map_name: str, document: Json, operation: Operation) -> tuple[dict, 
 	try:
 		body = parse(render(field_map.field_map().apply(document)))
 	except MapFaults as e:
-		raise failed(e, map_name) from e
+		raise _failed(e, map_name) from e
 	try:
 		return body, validate(operation.schema, body)
 	except ValidationFailed as e:
@@ -36,11 +36,23 @@ def body_of(map_name: str, document: Json, operation: Operation) -> tuple[dict, 
 		) from e
 
 
-def failed(error: MapFaults, map_name: str) -> MappingFailed:
-	"""Return the refusal of a document that a map, or an expression of its topic, cannot work on."""
+def _failed(error: MapFaults, map_name: str) -> MappingFailed:
 	faults = [Fault(_pointer(fault.target), _sentence(fault), MappingFailed.code) for fault in error.faults]
 	return MappingFailed(
 		_("The field map {0} does not fit what came. {1}").format(map_name, _first(faults)), errors=faults
+	)
+
+
+def topic_failed(error: MapFaults, topic: str) -> MappingFailed:
+	"""Return the refusal of a document that an expression of its topic's line cannot work on."""
+	meta = frappe.get_meta("Hub Inbound Topic")
+	faults = []
+	for fault in error.faults:
+		label = meta.get_label("condition" if fault.target == "when" else fault.target)
+		faults.append(Fault(f"/{fault.target}", f"{_(label)}: {fault.message}", MappingFailed.code))
+	return MappingFailed(
+		_("The line of the topic {0} does not fit what came. {1}").format(topic, _first(faults)),
+		errors=faults,
 	)
 
 

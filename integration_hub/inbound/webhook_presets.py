@@ -137,9 +137,10 @@ def _set_lines(system: Document, preset: Preset) -> None:
 	off = {(row.topic, row.operation) for row in system.inbound_topics if not row.enabled}
 	kept = [row.as_dict() for row in system.inbound_topics if row.topic not in preset.topics]
 	system.set("inbound_topics", [])
-	for line in [*_lines(system, preset), *kept]:
-		if (line["topic"], line["operation"]) in off:
-			line["enabled"] = 0
+	for line in _lines(system, preset):
+		enabled = (line["topic"], line["operation"]) not in off
+		system.append("inbound_topics", {**line, "enabled": int(enabled)})
+	for line in kept:
 		system.append("inbound_topics", line)
 
 

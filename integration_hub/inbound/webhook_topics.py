@@ -19,7 +19,8 @@ EXPRESSIONS = ("document", "subject", "event_id", "condition", "version")
 class Line:
 	"""One line: a call that a topic becomes.
 
-	`route` names the line among those of its topic: the operation, and from the second of the same on its number.
+	`route` names the line among those of its topic, switched off or not: the operation, and from the second of the same on
+	its number.
 	"""
 
 	topic: str
@@ -51,8 +52,10 @@ def lines_of(system: Document, topic: str) -> list[Line]:
 	found: list[Line] = []
 	operations: list[str] = []
 	for row in system.inbound_topics:
-		if row.topic == topic and row.enabled:
-			operations.append(row.operation)
+		if row.topic != topic:
+			continue
+		operations.append(row.operation)
+		if row.enabled:
 			found.append(_line(row, operations.count(row.operation)))
 	return found
 

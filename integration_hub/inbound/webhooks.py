@@ -152,7 +152,7 @@ def resolve(work: Work) -> Work:
 		reading = line.read(work.body)
 		version = reading.routes[0].version_of(reading.document) if reading.routes else None
 	except MapFaults as e:
-		raise webhook_maps.failed(e, line.map_name) from e
+		raise webhook_maps.topic_failed(e, line.topic) from e
 	reason = _reason_to_leave(work, reading, row.subject, version)
 	if reason:
 		return _like(work, IGNORED, {"ignored": reason}, work.payload)

@@ -530,6 +530,9 @@ def test_a_subject_that_is_not_there_fails_where_people_see_it(connected, site):
 	del body["id"]
 	row = done(site, kept(platform.send("order.created", body)), "Failed")
 	assert row.error_code == "mapping_failed" and row.external_id is None
+	assert row.error_message.startswith(
+		"The line of the topic order.created does not fit what came. Subject: "
+	)
 	assert json.loads(row.error)["errors"][0]["pointer"] == "/subject"
 
 

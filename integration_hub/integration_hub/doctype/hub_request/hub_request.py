@@ -3,6 +3,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from integration_hub.core import batches, queue, waiting
+from integration_hub.core import work as works
 from integration_hub.exceptions import StateConflict
 
 MAX_BULK = 500
@@ -17,7 +18,7 @@ class HubRequest(Document):
 			self.set_onload("waits_for", _waits_for(self))
 
 	def validate(self):
-		frappe.throw(_("The hub itself keeps the state of its requests. Use Retry or Dismiss."))
+		frappe.throw(_("The hub itself keeps the state of its requests. Use Retry, Cancel or Dismiss."))
 
 	@frappe.whitelist()
 	def retry(self) -> None:
@@ -30,8 +31,7 @@ class HubRequest(Document):
 	def dismiss(self, reason: str) -> None:
 		"""Take the request off the list of what needs a person; the same call may still try it again."""
 		self.check_permission("write")
-		if not (reason or "").strip():
-			frappe.throw(_("Say why, so that others understand."))
+		_check_reason(reason)
 		if not waiting.dismiss(self.name, frappe.session.user, reason):
 			frappe.throw(
 				_("Request {0} is {1} by now; only a failed or waiting one can be dismissed.").format(
@@ -42,14 +42,20 @@ class HubRequest(Document):
 
 def _waits_for(request: HubRequest) -> dict:
 	"""Return what keeps a request from being begun: {"hub_paused", "system_paused", "ahead", "most_attempts"}."""
-	settings = frappe.get_cached_doc("Hub Settings")
 	paused = frappe.db.get_value("Hub Connected System", request.system, "paused")
 	return {
-		"hub_paused": bool(settings.paused),
+		"hub_paused": bool(frappe.get_cached_doc("Hub Settings").paused),
 		"system_paused": bool(paused),
 		"ahead": waiting.ahead_of(request.name),
-		"most_attempts": settings.dependency_attempts if request.waits else settings.max_attempts,
+		"most_attempts": _most_attempts(request),
 	}
+
+
+def _most_attempts(request: HubRequest) -> int:
+	settings = frappe.get_cached_doc("Hub Settings")
+	if request.waits:
+		return settings.dependency_attempts
+	return works.most_attempts(settings, bool(request.asynchronous))
 
 
 @frappe.whitelist(methods=["GET"])
@@ -75,14 +81,25 @@ def cancel_waiting(name: str) -> None:
 @frappe.whitelist(methods=["POST"])
 def retry_many(names: str | list) -> dict:
 	"""Put several requests back into the queue; return how many, and which were not resting."""
-	names = frappe.parse_json(names)[:MAX_BULK]
 	skipped = []
-	for name in names:
+	for name in (names := _selected(names)):
 		frappe.get_doc("Hub Request", name).check_permission("write")
 		if not waiting.queue(name, frappe.session.user):
 			skipped.append(name)
 	queue.ring()
 	return {"queued": len(names) - len(skipped), "skipped": skipped}
+
+
+def _selected(names: str | list) -> list[str]:
+	names = frappe.parse_json(names)
+	if len(names) > MAX_BULK:
+		frappe.throw(_("{0} requests at once are too many; select {1} at most.").format(len(names), MAX_BULK))
+	return names
+
+
+def _check_reason(reason: str | None) -> None:
+	if not (reason or "").strip():
+		frappe.throw(_("Say why, so that others understand."))
 
 
 def _queue(name: str) -> None:
@@ -101,11 +118,9 @@ def _status(name: str) -> str:
 @frappe.whitelist(methods=["POST"])
 def dismiss_many(names: str | list, reason: str) -> dict:
 	"""Dismiss several requests for one reason; return how many, and which were neither failed nor waiting."""
-	names = frappe.parse_json(names)[:MAX_BULK]
-	if not (reason or "").strip():
-		frappe.throw(_("Say why, so that others understand."))
+	_check_reason(reason)
 	skipped = []
-	for name in names:
+	for name in (names := _selected(names)):
 		frappe.get_doc("Hub Request", name).check_permission("write")
 		if not waiting.dismiss(name, frappe.session.user, reason):
 			skipped.append(name)
