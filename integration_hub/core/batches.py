@@ -16,7 +16,7 @@ from integration_hub.core.idempotency import NewRequest, Row, Verdict
 from integration_hub.core.operations import Operation
 from integration_hub.core.payload import dump, fingerprint
 from integration_hub.core.problem import problem
-from integration_hub.core.redaction import redact
+from integration_hub.core.redaction import redact_all
 from integration_hub.core.validation import validate
 from integration_hub.core.work import Result, Work
 from integration_hub.exceptions import (
@@ -155,7 +155,7 @@ def _write(work: Work, items: list[_Item]) -> None:
 
 
 def _problem(error: HubError, work: Work) -> str:
-	return redact(json.dumps(problem(error, request_id=work.request_id), ensure_ascii=False, default=str))
+	return json.dumps(redact_all(problem(error, request_id=work.request_id)), ensure_ascii=False, default=str)
 
 
 def progress(batch: str) -> dict[str, int]:

@@ -9,6 +9,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from integration_hub import compat
 from integration_hub.exceptions import (
 	AddressNotAllowed,
 	NotAuthenticated,
@@ -147,20 +148,21 @@ def act_for(system: str) -> None:
 	What Frappe keeps in memory for a request, several calls of one system share for a moment; a try that is rolled back
 	forgets it by itself.
 	"""
-	user, now = from_system(system).user, time.monotonic()
+	user, now = from_system(system).user or "Guest", time.monotonic()
 	if frappe.session.user != user or now > getattr(frappe.local, "hub_fresh_until", 0.0):
 		frappe.set_user(user)
+		compat.forget_request()
 		frappe.local.hub_fresh_until = now + FRESH_SECONDS
 
 
 @contextmanager
 def acting_as(caller: Caller):
 	"""Take on the system's user, for work that no request of its own brought: queued, retried, from the Desk."""
-	before = frappe.session.user
-	if before == caller.user:
+	before, user = frappe.session.user, caller.user or "Guest"
+	if before == user:
 		yield
 		return
-	frappe.set_user(caller.user)
+	frappe.set_user(user)
 	try:
 		yield
 	finally:

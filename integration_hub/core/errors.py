@@ -2,6 +2,8 @@
 
 import traceback
 
+from rq.timeouts import JobTimeoutException
+
 import frappe
 from frappe import _
 from frappe.utils import strip_html
@@ -34,6 +36,8 @@ def as_hub_error(error: Exception) -> HubError:
 		return TemporarilyUnavailable(
 			_("The database was busy; the hub tries again by itself."), retry_after=1
 		)
+	if isinstance(error, JobTimeoutException):
+		return TemporarilyUnavailable(_("The worker's time was over; the hub tries again by itself."))
 	if isinstance(error, (frappe.DocumentLockedError, frappe.TimestampMismatchError)):
 		return TemporarilyUnavailable(
 			_("A document is being edited right now; the hub tries again by itself.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from decimal import Decimal, InvalidOperation
 
 from integration_hub.exceptions import MalformedJson
@@ -68,8 +69,7 @@ def _refuse_constant(name: str):
 def _object(pairs: list[tuple]) -> dict:
 	result = dict(pairs)
 	if len(result) != len(pairs):
-		names = [name for name, _ in pairs]
-		twice = next(name for name in names if names.count(name) > 1)
+		twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
 		raise ValueError(f"the name {twice[:60]!r} stands twice in one object.")
 	return result
 

@@ -8,9 +8,20 @@ import time
 import frappe
 from frappe import _
 
-from integration_hub.core import batches, context, doorbell, idempotency, operations, sql, waiting
+from integration_hub.core import (
+	batches,
+	context,
+	doorbell,
+	idempotency,
+	operations,
+	sql,
+	transaction,
+	waiting,
+)
 from integration_hub.core import work as works
+from integration_hub.core.errors import as_hub_error
 from integration_hub.core.idempotency import Claim
+from integration_hub.core.operations import Operation
 from integration_hub.core.payload import parse
 from integration_hub.core.validation import validate
 from integration_hub.core.waiting import Due
@@ -19,6 +30,8 @@ from integration_hub.exceptions import HubError, InternalError, StateConflict
 
 DRAIN_JOB = "integration_hub.tasks.drain"
 DRAIN_SECONDS = 240
+# Shorter than a lease: nobody holds the row's lock yet.
+SERIES_SECONDS = 2
 
 
 def run(claim: Claim) -> Answer:
@@ -33,47 +46,79 @@ def run(claim: Claim) -> Answer:
 		["system", "operation", "payload", "fingerprint", "request_id", "asynchronous", "batch", "died"],
 		as_dict=True,
 	)
-	caller = context.from_system(row.system)
-	operation = operations.get(row.operation)
-	kind = {"queued": True, "asynchronous": bool(row.asynchronous), "batch": row.batch}
-	try:
-		context.check_enabled(caller)
-		caller.require(operation.scope)
-		if claim.taken_over and row.died >= frappe.get_cached_doc("Hub Settings").max_attempts:
-			raise InternalError(
-				_("The worker died over it {0} times. Look into its log before you retry.").format(row.died)
-			)
-		if not row.payload:
-			raise StateConflict(_("The payload was removed when its time was over; send the call again."))
-		body = parse(row.payload.encode())
-		payload = validate(operation.schema, body)
-		work = Work(
-			operation, caller, payload, body, row.fingerprint, row.request_id, request=claim.name, **kind
-		)
-		if operation.resolve:
-			work = operation.resolve(work)
-	except HubError as error:
-		works.record_failure(
-			Work(operation, caller, None, {}, row.fingerprint, row.request_id, claim.name, **kind),
-			claim,
-			error,
-		)
-		raise
+	caller, operation = context.from_system(row.system), operations.get(row.operation)
 	with context.acting_as(caller):
-		return works.run(work, _prepared(work, claim))
+		try:
+			work = _work(row, claim, caller, operation)
+			claim = _prepared(work, claim)
+		except Exception as e:
+			error = as_hub_error(e)
+			transaction.roll_back([])
+			works.record_failure(_bare(row, claim, caller, operation), claim, error)
+			raise error from e
+		return works.run(work, claim)
+
+
+def _work(row, claim: Claim, caller: context.Caller, operation: Operation) -> Work:
+	"""Return a row's work, checked as the door checks it.
+
+	Raises:
+		HubError: it cannot be begun, or not any more.
+	"""
+	context.check_enabled(caller)
+	caller.require(operation.scope)
+	if claim.taken_over and row.died >= frappe.get_cached_doc("Hub Settings").max_attempts:
+		raise InternalError(
+			_("The worker died over it {0} times. Look into its log before you retry.").format(row.died)
+		)
+	if not row.payload:
+		raise StateConflict(_("The payload was removed when its time was over; send the call again."))
+	work = _bare(row, claim, caller, operation)
+	work.body = parse(row.payload.encode())
+	work.payload = validate(operation.schema, work.body)
+	return operation.resolve(work) if operation.resolve else work
+
+
+def _bare(row, claim: Claim, caller: context.Caller, operation: Operation) -> Work:
+	return Work(
+		operation,
+		caller,
+		None,
+		{},
+		row.fingerprint,
+		row.request_id,
+		request=claim.name,
+		queued=True,
+		asynchronous=bool(row.asynchronous),
+		batch=row.batch,
+	)
 
 
 def _prepared(work: Work, claim: Claim) -> Claim:
 	"""Reserve the document's number in a transaction of its own, as the door does with the claim; keep the version."""
-	prepare = work.operation.prepare
-	number = None if claim.reserved_name or not prepare else prepare(work.caller, work.payload)
-	if number:
-		claim = idempotency.keep_reserved_name(claim, number)
+	if work.operation.prepare and not claim.reserved_name:
+		claim = _with_number(work, claim)
 	if work.version:
 		idempotency.keep_version(claim, work.version)
-	if number or work.version:
 		sql.commit()
 	return claim
+
+
+def _with_number(work: Work, claim: Claim) -> Claim:
+	"""Where others hold the series, the number is taken in the work itself, under the fence."""
+	try:
+		with transaction.read_committed(lock_wait=SERIES_SECONDS):
+			frappe.db.rollback()
+			number = work.operation.prepare(work.caller, work.payload)
+			reserved = idempotency.keep_reserved_name(claim, number) if number else claim
+			sql.commit()
+		return reserved
+	except Exception as e:
+		busy = isinstance(e, (frappe.QueryTimeoutError, frappe.QueryDeadlockError))
+		if not busy and not frappe.db.is_duplicate_entry(e):
+			raise
+		frappe.db.rollback()
+		return claim
 
 
 def run_now(name: str) -> None:
@@ -132,9 +177,13 @@ def cancel(name: str, by: str | None = None) -> None:
 def _settle(found: list[str]) -> None:
 	"""Complete those of these batches of which everything rests, each in a transaction of its own."""
 	for batch in found:
-		if batches.settle(batch):
-			works.announce_success(batch, frappe.db.get_value(idempotency.DOCTYPE, batch, "system"))
-		sql.commit()
+		try:
+			if batches.settle(batch):
+				works.announce_success(batch, frappe.db.get_value(idempotency.DOCTYPE, batch, "system"))
+			sql.commit()
+		except (frappe.QueryTimeoutError, frappe.QueryDeadlockError):
+			# Another worker is just settling it; if not, the next sweep will.
+			frappe.db.rollback()
 
 
 def settle_batches() -> None:

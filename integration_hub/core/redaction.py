@@ -8,6 +8,7 @@ _NAMES = (
 	"authorization|api[_-]?secret|api[_-]?key|password|passwd|secret|access[_-]?token|refresh[_-]?token|token"
 	"|(?:webhook-)?signature|cvv|cvc"
 )
+_NAME = re.compile(_NAMES, re.IGNORECASE)
 # A quoted value goes to its closing quote; an unquoted one to the end of the word, with a scheme and commas before it.
 _SECRETS = re.compile(
 	rf"""(?ix)
@@ -27,6 +28,21 @@ def redact(text: str) -> str:
 	text = _TOKENS.sub(lambda m: f"{m[1]} {MASK}", text)
 	text = _WEBHOOK_SECRETS.sub(MASK, text)
 	return _CARDS.sub(lambda m: MASK if _luhn(re.sub(r"\D", "", m[0])) else m[0], text)
+
+
+def redact_all(value):
+	"""Return a JSON value with all its texts redacted, and masked what stands under the name of a credential."""
+	if isinstance(value, dict):
+		return {
+			name: MASK if isinstance(part, str) and _NAME.fullmatch(name) else redact_all(part)
+			for name, part in value.items()
+		}
+	if isinstance(value, list | tuple):
+		return [redact_all(part) for part in value]
+	if isinstance(value, str | int):
+		text = str(value)
+		return value if redact(text) == text else redact(text)
+	return value
 
 
 def _masked(value: str) -> str:

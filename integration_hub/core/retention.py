@@ -7,6 +7,10 @@ from integration_hub.constants import statuses as S
 from integration_hub.core import sql
 
 BATCH = 1_000
+# What a batch tells of goes with the batch.
+_IN_NO_BATCH = (
+	"NOT EXISTS (SELECT 1 FROM `tabHub Request Item` item WHERE item.request = `tabHub Request`.name)"
+)
 
 
 def purge() -> None:
@@ -34,17 +38,16 @@ def remove_requests(days: int) -> None:
 
 def _remove_batch(before) -> int:
 	old = (S.COMPLETED, S.CANCELLED, before)
-	# What a batch tells of it goes with the batch.
 	names = sql.run(
-		"""SELECT name FROM `tabHub Request` r WHERE status IN (%s, %s) AND modified < %s
-		AND NOT EXISTS (SELECT 1 FROM `tabHub Request Item` item WHERE item.request = r.name) LIMIT %s""",
+		f"SELECT name FROM `tabHub Request` WHERE status IN (%s, %s) AND modified < %s AND {_IN_NO_BATCH} LIMIT %s",
 		(*old, BATCH),
 		pluck=True,
 	)
 	if names:
 		# Asked again: a person may just be retrying one.
 		gone = sql.run(
-			"""DELETE FROM `tabHub Request` WHERE name IN %s AND status IN (%s, %s) AND modified < %s RETURNING name""",
+			f"""DELETE FROM `tabHub Request` WHERE name IN %s AND status IN (%s, %s) AND modified < %s AND {_IN_NO_BATCH}
+			RETURNING name""",
 			(names, *old),
 			pluck=True,
 		)

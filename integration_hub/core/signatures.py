@@ -11,9 +11,8 @@ the signature does not cover, whoever holds a copy of one genuine call can chang
 | WooCommerce, GitHub | body | id, topic | never |
 | HMAC-SHA256 | body; the id too, if taken from there | id, topic | never |
 
-So an id of the lower half finds honest repetitions; `Verified.body_hash` finds the copy that came with another id
-or topic. An honest sender too may send one body for two topics (order created, order paid), or twice for one
-(deleted, restored, deleted): a hash seen before is a reason to look, not always to refuse.
+So an id of the lower half finds honest repetitions; `Verified.body_hash` finds the copy that came with another id. An
+honest sender too may send one body for two topics (order created, order paid).
 
 Sources are named at each scheme. `standardwebhooks`, which signs in `signing.py`, does not verify here: it reads the
 clock itself, stops at the first match, and raises whatever a malformed header or body makes of it.

@@ -102,14 +102,19 @@ def _open() -> None:
 
 
 @contextmanager
-def read_committed():
+def read_committed(lock_wait: int | None = None):
 	"""Let transactions that begin inside lock rows alone.
 
 	Otherwise a statement over many names, which the database may work off by a scan, locks the gaps between the rows as well,
 	and documents that are just writing their events meet a deadlock.
+
+	Args:
+		lock_wait: the most seconds to wait for a lock; None: as the site has it.
 	"""
 	if _read_committed_works():
 		sql.run("SET SESSION tx_isolation = 'READ-COMMITTED'")
+	if lock_wait:
+		sql.run("SET SESSION innodb_lock_wait_timeout = %s", (lock_wait,))
 	try:
 		yield
 	finally:

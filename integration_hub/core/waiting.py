@@ -22,6 +22,8 @@ SYSTEMS = 100
 LEFT = 50
 
 _WAITING = (S.QUEUED, S.RETRY_SCHEDULED)
+# Of the whole site.
+_NOT_PAUSED = """NOT EXISTS (SELECT 1 FROM tabSingles WHERE doctype = 'Hub Settings' AND field = 'paused' AND value = '1')"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def due() -> list[Due]:
 def _systems() -> list[str]:
 	"""Return the systems something is due of, in any order; more than a hundred take several looks."""
 	found = sql.run(
-		"""SELECT system.name FROM `tabHub Connected System` system WHERE system.paused = 0 AND (
+		f"""SELECT system.name FROM `tabHub Connected System` system WHERE system.paused = 0 AND {_NOT_PAUSED} AND (
 			EXISTS (SELECT 1 FROM `tabHub Request` r WHERE r.system = system.name AND r.status = %s
 				AND r.next_attempt_at <= UTC_TIMESTAMP(6))
 			OR EXISTS (SELECT 1 FROM `tabHub Request` r WHERE r.system = system.name AND r.status = %s
@@ -130,8 +132,9 @@ def claim(row: Due) -> Claim | None:
 def _has_room(system: str) -> bool:
 	"""Lock a system's row and tell whether one more may be at work for it."""
 	limit = sql.run(
-		"""SET STATEMENT innodb_lock_wait_timeout=1 FOR
-		SELECT greatest(1, coalesce(queue_workers, 1)) FROM `tabHub Connected System` WHERE name = %s AND paused = 0 FOR UPDATE""",
+		f"""SET STATEMENT innodb_lock_wait_timeout=1 FOR
+		SELECT greatest(1, coalesce(queue_workers, 1)) FROM `tabHub Connected System`
+		WHERE name = %s AND paused = 0 AND {_NOT_PAUSED} FOR UPDATE""",
 		(system,),
 	)
 	at_work = sql.run(

@@ -31,7 +31,7 @@ from integration_hub.core.errors import as_hub_error, describe
 from integration_hub.core.idempotency import Claim
 from integration_hub.core.operations import Operation
 from integration_hub.core.problem import problem
-from integration_hub.core.redaction import redact
+from integration_hub.core.redaction import redact, redact_all
 from integration_hub.core.references import AlreadyBound, Reference
 from integration_hub.core.steps import Step
 from integration_hub.exceptions import ExternalIdConflict, HubError, TemporarilyUnavailable, WorkSplit
@@ -328,8 +328,8 @@ def record_failure(work: Work, claim: Claim, error: HubError) -> None:
 		error.retry_after = error.retry_after or retry_in
 	if work.step:
 		error.details.setdefault("step", work.step)
-	details = redact(
-		json.dumps(problem(error, request_id=work.request_id), ensure_ascii=False, indent=1, default=str)
+	details = json.dumps(
+		redact_all(problem(error, request_id=work.request_id)), ensure_ascii=False, indent=1, default=str
 	)
 	recorded = idempotency.fail(
 		claim,

@@ -22,6 +22,7 @@ from integration_hub.exceptions import (
 from integration_hub.schemas.orders import OrderLine, OrderLineUpdate
 
 IDENTIFIERS = ("item_code", "sku", "item_external_id", "barcode")
+LONGEST_CODE = 140
 ITEM_FIELDS = [
 	"name",
 	"item_name",
@@ -52,10 +53,11 @@ def resolve(work: Work, lines: list[OrderLine], pointers: list[str]) -> list[fra
 
 
 def leads_to(work: Work, line: OrderLine | OrderLineUpdate, item: str) -> bool:
-	"""Whether every identifier of the line is known, and means this Item."""
-	found = _Names(work.caller.name, [line]).of(line)
-	said = [identifier for identifier in IDENTIFIERS if getattr(line, identifier)]
-	return all(found.get(identifier) == item for identifier in said)
+	"""Whether the line's identifiers mean this Item, as they did when its order was placed."""
+	system = work.caller.system
+	found = set(_Names(system.name, [line]).of(line).values())
+	fallback = system.fallback_item if system.unknown_item_policy == "Use Fallback" else None
+	return (found or {fallback}) == {item}
 
 
 class _Names:
@@ -134,15 +136,25 @@ def _unknown(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 def _create(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 	"""Make an item of the line's own words; a second order that races for the same one waits and finds it.
 
-	An id is the system's own, so its code begins with the system: another shop's item may have the same one.
+	An id is the system's own, so the code made of it begins with the system: another shop's item may have the same one.
 	"""
 	system = work.caller.system
-	own = f"{system.name}-{line.item_external_id}" if line.item_external_id else None
-	code = line.item_code or line.sku or own or line.barcode
+	kind, said = "sku", line.item_code or line.sku
+	if not said and line.item_external_id:
+		kind, said = "item", line.item_external_id
+	said = said or line.barcode
+	code = f"{system.name}-{said}" if kind == "item" else said
+	if len(code) > LONGEST_CODE:
+		raise UnknownItem(
+			_(
+				"The code {0} of a new item would be longer than {1} characters. Send a sku, or make the item."
+			).format(code, LONGEST_CODE),
+			pointer=pointer,
+		)
 	try:
-		reference = references.reserve_again(system.name, "sku", code, request=work.request)
+		reference = references.reserve_again(system.name, kind, said, request=work.request)
 	except AlreadyBound:
-		return references.live_document(system.name, "sku", code, "Item") or _known(code)
+		return references.live_document(system.name, kind, said, "Item") or _known(code)
 	if there := frappe.db.exists("Item", code):
 		raise ItemAmbiguous(
 			_(
@@ -160,16 +172,19 @@ def _create(work: Work, line: OrderLine, names: _Names, pointer: str) -> str:
 			"is_stock_item": system.new_items_are_stock,
 			"barcodes": [{"barcode": line.barcode}] if line.barcode else [],
 			"hub_system": system.name,
-			"hub_external_id": code,
+			"hub_external_id": said,
 		}
 	)
 	item.flags.hub_origin = True
 	item.insert()
 	references.bind(reference, "Item", item.name)
-	if line.item_external_id:
+	if line.item_external_id and kind != "item":
 		_tie(work, line.item_external_id, item.name)
+	if line.item_external_id:
 		names.by_external_id[line.item_external_id] = item.name
-	names.by_code[code] = names.by_sku[code] = item.name
+	names.by_code[code] = item.name
+	if kind == "sku":
+		names.by_sku[code] = item.name
 	if line.barcode:
 		names.by_barcode[line.barcode] = item.name
 	work.made.append(("Item", item.name))

@@ -16,7 +16,7 @@ from integration_hub.core.work import Result, Work
 from integration_hub.documents.orders import order_answer
 from integration_hub.documents.sales import DELIVERY, INVOICE, ORDER, PAYMENT, invoices_of, payments_of
 from integration_hub.exceptions import StateConflict, UnknownLine
-from integration_hub.inbound import addresses, items, orders, selling, totals
+from integration_hub.inbound import addresses, items, orders, selling, totals, warehouses
 from integration_hub.inbound.erpnext_errors import translated
 from integration_hub.inbound.money import check_decimals
 from integration_hub.inbound.times import site_date
@@ -166,9 +166,10 @@ def _change_row(work: Work, order: Document, row: Document, line: OrderLineUpdat
 	said = [field for field in items.IDENTIFIERS if getattr(line, field)]
 	if said and not items.leads_to(work, line, row.item_code):
 		_refuse_another(line, row, "item_code", f"{pointer}/{said[0]}")
-	for field in ("uom", "warehouse"):
-		# Whoever sends the whole line again may.
-		if getattr(line, field) not in (None, row.get(field)):
+	warehouse = line.warehouse and warehouses.resolve(work.caller, line.warehouse, f"{pointer}/warehouse")
+	# Whoever sends the whole line again may.
+	for field, value in (("uom", line.uom), ("warehouse", warehouse)):
+		if value not in (None, row.get(field)):
 			_refuse_another(line, row, field, f"{pointer}/{field}")
 	if line.quantity is not None:
 		items.check_whole(row.uom, line.quantity, f"{pointer}/quantity")

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 import frappe
 from frappe import _
 
+from integration_hub.constants.statuses import CANCELLED, COMPLETED
 from integration_hub.core import context, idempotency, intake, operations, queue, rate_limit, references
 from integration_hub.core.call import Call
 from integration_hub.core.idempotency import NewRequest
@@ -20,7 +21,13 @@ from integration_hub.core.operations import Operation
 from integration_hub.core.payload import digest, fingerprint, parse
 from integration_hub.core.signatures import GENERIC, SignatureError, Verified
 from integration_hub.core.work import Result, Work
-from integration_hub.exceptions import MappingFailed, PayloadTooLarge, RateLimited, SignatureInvalid
+from integration_hub.exceptions import (
+	MappingFailed,
+	NotFound,
+	PayloadTooLarge,
+	RateLimited,
+	SignatureInvalid,
+)
 from integration_hub.inbound import webhook_maps, webhook_senders, webhook_topics
 from integration_hub.inbound.webhook_senders import Sender
 from integration_hub.inbound.webhook_topics import Line
@@ -49,7 +56,7 @@ def receive(call: Call) -> Response:
 	caller = call.caller = context.from_system(sender.system)
 	context.check_not_paused(caller)
 	body = parse(raw)
-	topic = (call.request.args.get("topic") or verified.topic or "")[:LONGEST_TOPIC]
+	topic = _topic(call.request.args.get("topic"), verified)
 	lines = webhook_topics.lines_of(caller.system, topic)
 	if not lines:
 		intake.note(call, 200, topic)
@@ -58,6 +65,12 @@ def receive(call: Call) -> Response:
 		rows = intake.keep(_requests(call, sender, verified, lines, body, raw))
 	queue.ring()
 	return _answer(call, {"id": rows[0].name})
+
+
+def _topic(of_address: str | None, verified: Verified) -> str:
+	"""Return what the webhook tells: what is signed goes before what the address says, and that before a header."""
+	signed = verified.topic if "topic" in verified.signed else None
+	return (signed or of_address or verified.topic or "")[:LONGEST_TOPIC]
 
 
 def _body(call: Call) -> bytes:
@@ -153,7 +166,7 @@ def resolve(work: Work) -> Work:
 		version = reading.routes[0].version_of(reading.document) if reading.routes else None
 	except MapFaults as e:
 		raise webhook_maps.topic_failed(e, line.topic) from e
-	reason = _reason_to_leave(work, reading, row.subject, version)
+	reason = _reason_to_leave(work, reading, row, version)
 	if reason:
 		return _like(work, IGNORED, {"ignored": reason}, work.payload)
 	target = operations.get(line.operation)
@@ -179,19 +192,40 @@ def _like(work: Work, operation: Operation, body: dict, payload) -> Work:
 	)
 
 
-def _reason_to_leave(work: Work, reading: Reading, subject: str | None, version: str | None) -> str | None:
-	"""Return why nothing is to be done, in words for people; None: something is."""
+def _reason_to_leave(work: Work, reading: Reading, row, version: str | None) -> str | None:
+	"""Return why nothing is to be done, in words for people; None: something is.
+
+	Raises:
+		NotFound: it cannot be told yet, for another line of the webhook has not placed the order.
+	"""
 	if not reading.routes:
 		return reading.ignored[0]
 	known = reading.routes[0].known
 	if known is not None and known != _is_known(work, reading.subject):
+		if known and _is_awaited(work, row.topic):
+			raise NotFound(
+				_("The order {0} is not placed yet: another call of the same webhook is to do it.").format(
+					reading.subject
+				)
+			)
 		if known:
 			return _("The order {0} was not known before.").format(reading.subject)
 		return _("The order {0} is known already.").format(reading.subject)
-	newest = idempotency.newest_version(work.caller.name, subject) if version and subject else None
+	newest = idempotency.newest_version(work.caller.name, row.subject) if version and row.subject else None
 	if newest and version < newest:
 		return _("It is older ({0}) than what was done last ({1}).").format(version, newest)
 	return None
+
+
+def _is_awaited(work: Work, topic: str) -> bool:
+	"""Whether a line of the same webhook that places orders has not done so yet; this newer state must not be left out meanwhile."""
+	lines = webhook_topics.lines_of(work.caller.system, topic)
+	placing = [line.route for line in lines if any(route.known is False for route in line.event.routes)]
+	same = {"request_id": work.request_id, "system": work.caller.name, "route": ("in", placing)}
+	return bool(
+		placing
+		and frappe.db.exists(idempotency.DOCTYPE, {**same, "status": ("not in", (COMPLETED, CANCELLED))})
+	)
 
 
 def _is_known(work: Work, subject: str) -> bool:

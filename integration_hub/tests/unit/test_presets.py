@@ -111,7 +111,7 @@ def adds_up(body: dict) -> bool:
 
 def test_the_presets_there_are():
 	assert {name: (each.title, each.signature, each.event_ids) for name, each in SHIPPED.items()} == {
-		"shopify": ("Shopify", "shopify", "header"),
+		"shopify": ("Shopify", "shopify", "body"),
 		"woocommerce": ("WooCommerce", "woocommerce", "body"),
 	}
 	assert {
