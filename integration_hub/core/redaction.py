@@ -9,12 +9,12 @@ _NAMES = (
 	"|(?:webhook-)?signature|cvv|cvc"
 )
 _NAME = re.compile(_NAMES, re.IGNORECASE)
-# A quoted value goes to its closing quote; an unquoted one to the end of the word, with a scheme and commas before it.
+# A quoted value goes to its closing quote; an unquoted one, or one without it, to the end of the word, with a scheme and commas before it.
 _SECRETS = re.compile(
 	rf"""(?ix)
 	(?<![a-z])({_NAMES})(?![a-z])
 	(["']?\s*[:=]\s*)
-	("(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | (?:(?:token|basic|bearer)\s+)?[^\s"';)}}\]]+)
+	("(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | ["']?(?:(?:token|basic|bearer)\s+)?[^\s"';)}}\]]+)
 	"""
 )
 _TOKENS = re.compile(r"(?i)\b(token|basic|bearer)\s+[A-Za-z0-9+/=._~:-]{8,}")

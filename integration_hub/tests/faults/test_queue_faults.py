@@ -6,6 +6,7 @@ HUB_VOLUME says how many orders go through workers that are killed all the time;
 import os
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -405,6 +406,64 @@ def _wait_for_a_waiting_insert(watcher, seconds: float = 30) -> None:
 	):
 		assert time.monotonic() < deadline, "nobody waits"
 		time.sleep(0.02)
+
+
+def test_a_series_that_somebody_holds_keeps_no_order_from_its_place(system, site):
+	"""The number cannot be reserved in time; it is taken in the work itself, as soon as it can be."""
+	prefix = f"HTQ{unique('')}-"
+	shop = system(naming_series=f"{prefix}.#####", reserve_numbers=1)
+	with nobody_at_work(site, shop):
+		body = order()
+		request = accepted(shop, "orders.create", body)
+	with second_connection() as holder:
+		holder.execute("START TRANSACTION")
+		holder.execute(f"INSERT INTO tabSeries (name, current) VALUES ('{prefix}', 41)")
+		released = threading.Timer(queue.SERIES_SECONDS + 1, lambda: holder.execute("COMMIT"))
+		released.start()
+		queue.drain(seconds=30)
+		released.join()
+	(row,) = [row for row in requests_of(shop.name) if row.name == request]
+	assert (row.status, row.attempt_no) == ("Completed", 1)
+	assert hub_site.order_of(shop.name, body["external_id"]).name == f"{prefix}00042"
+
+
+def test_a_pause_of_the_site_stops_who_is_draining(system, site):
+	shop = system()
+	with nobody_at_work(site, shop):
+		request = accepted(shop, "orders.create", order())
+	(row,) = [row for row in waiting.due() if row.name == request]
+	with site.settings("Hub Settings", paused=1):
+		assert waiting.claim(row) is None
+		assert request not in [row.name for row in waiting.due()]
+		frappe.db.rollback()
+	queue.drain(seconds=30)
+	site.wait_for_status(request, "Completed")
+
+
+def test_who_comes_too_late_changes_nothing(system, site):
+	"""A failed request is put back by a person between another call's look and its write."""
+	shop = system()
+	body = order(lines=[line(item_code="HT-NONE")])
+	assert shop.http.post("orders.create", body).status == 422
+	(failed,) = requests_of(shop.name)
+	row = idempotency.read(failed.name)
+	hub_site.set_row("Hub Connected System", shop.name, paused=1)
+	assert waiting.queue(failed.name, "Administrator")
+	frappe.db.commit()
+	payload, mark = frappe.db.get_value("Hub Request", failed.name, ["payload", "fingerprint"])
+	new = NewRequest(
+		system=shop.name,
+		operation="orders.create",
+		key_hash="x",
+		fingerprint="another",
+		payload="{}",
+		idempotency_key=None,
+		external_id=body["external_id"],
+		request_id=unique("R"),
+	)
+	assert not idempotency.requeue(row, new)
+	frappe.db.commit()
+	assert frappe.db.get_value("Hub Request", failed.name, ["payload", "fingerprint"]) == (payload, mark)
 
 
 # -- without Redis --------------------------------------------------------------------------------------------------

@@ -384,6 +384,19 @@ def batch_of(orders: list[dict]) -> dict:
 	return {"external_id": unique("B"), "orders": orders}
 
 
+def test_an_error_that_quotes_a_secret_is_still_read(shop, site):
+	"""What is masked must leave the stored problem readable, and with it the outcomes of all others."""
+	bad = order(**{'token="x': 1})
+	batch = sent(
+		shop, batch_of([order(), bad, order(note="token=abc, def", lines=[line(item_code='password="it')])])
+	)
+	site.wait_for("its expansion", lambda: queue.drain(5) or told(shop, batch)["items"])
+	told_of = told(shop, batch)["items"]
+	assert [item["error"] and item["error"]["code"] for item in told_of[1:2]] == ["validation_failed"]
+	failed = told(shop, told_of[2]["request"])
+	assert failed["error"]["code"] == "unknown_item" and "password" in failed["error"]["detail"]
+
+
 def sent(shop, body: dict) -> str:
 	answer = shop.http.post("orders.create_many", body)
 	assert answer.status == 202, answer

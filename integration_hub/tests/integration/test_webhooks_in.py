@@ -311,6 +311,13 @@ def test_the_address_names_the_topic(platform, site):
 	assert site.order_of(platform.name, body["id"])
 
 
+def test_a_signed_topic_goes_before_the_address(connected, site):
+	platform = connected("Standard Webhooks")
+	body = body_for("Standard Webhooks", "order.created")
+	request = kept(platform.send("order.created", body, address="&topic=order.cancelled"))
+	assert frappe.db.get_value("Hub Request", request, "topic") == "order.created"
+
+
 @pytest.mark.parametrize(
 	"content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"]
 )
@@ -473,6 +480,27 @@ def test_one_topic_that_becomes_several_calls(connected, site, topics):
 		("orders.create", True),
 		("orders.update", False),
 	]
+
+
+def test_a_newer_state_is_not_left_out_while_the_order_waits(connected, site, factory, topics):
+	"""Its item is not there yet; the order changes meanwhile; then the item is made."""
+	platform = connected(inbound_topics=two_routes(topics))
+	article = unique("HT-LATER")
+	items = [{"line": 1, "article": article, "pieces": 2, "price": "10.00"}]
+	body = {**order(items=items), "paid": False}
+	kept(platform.send("order.saved", body, "evt-1"))
+	changed = {**body, "remark": "changed", "changed_at": "2026-03-02T10:00:00Z"}
+	kept(platform.send("order.saved", changed, "evt-2"))
+	queue.drain(20)
+	names = requests_of(site, platform)
+	rows = [site.wait_for_status(name, "Retry Scheduled") for name in names]
+	assert [(row.route, row.waits) for row in rows] == 2 * [("orders.create", 1), ("orders.update", 1)]
+	factory.item(article)
+	site.set_row("Hub Request", names[0], next_attempt_at=("UTC", -1))
+	queue.drain(20)
+	rows = [site.wait_for_status(name, "Completed") for name in names]
+	assert ["ignored" in answer_of(row) for row in rows] == [False, True, True, False]
+	assert site.order_of(platform.name, body["id"]).hub_note == "changed"
 
 
 def test_calls_of_the_api_and_webhooks_about_one_order_have_one_subject(connected, site):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from integration_hub.core.redaction import MASK, redact
+from integration_hub.core.redaction import MASK, redact, redact_all
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,16 @@ def test_card_numbers_are_masked(number):
 )
 def test_everything_else_stays(text):
 	assert redact(text) == text
+
+
+def test_all_texts_of_a_value_and_it_stays_one():
+	value = {
+		"detail": 'no member token="x',
+		"password": "hunter2",
+		"details": [{"card": 4111111111111111, "count": 12, "at": None}, 'secret: abc"'],
+	}
+	assert redact_all(value) == {
+		"detail": f'no member token="{MASK}"',
+		"password": MASK,
+		"details": [{"card": MASK, "count": 12, "at": None}, f'secret: {MASK}"'],
+	}
