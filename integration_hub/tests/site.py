@@ -3,7 +3,10 @@
 import time
 from contextlib import contextmanager
 
+from rq.job import JobStatus
+
 import frappe
+from frappe.utils.background_jobs import get_job_status
 
 from integration_hub.constants.custom_fields import TRACKED_DOCTYPES
 
@@ -182,6 +185,16 @@ def configured(**values):
 			# "None" takes the entry out of the file.
 			update_site_config(name, "None" if value is None else value)
 			frappe.local.conf[name] = value
+
+
+@contextmanager
+def no_sweeps():
+	"""Keep the bench's scheduler from sweeping for the time of a block; one that is under way has come to its end."""
+	sweep = frappe.get_doc("Scheduled Job Type", {"method": "integration_hub.tasks.sweep"}).rq_job_id
+	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
+	with configured(pause_scheduler=1):
+		wait_for("the end of the sweep", lambda: get_job_status(sweep) not in at_it, 60)
+		yield
 
 
 def _set(doctype: str, values: dict) -> None:

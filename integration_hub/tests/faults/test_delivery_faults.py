@@ -41,7 +41,7 @@ MANY = 300
 @pytest.fixture(scope="module", autouse=True)
 def _no_sweep(site):
 	"""The tests say when the sweep comes."""
-	with site.configured(pause_scheduler=1):
+	with site.no_sweeps():
 		yield
 
 

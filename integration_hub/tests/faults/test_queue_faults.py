@@ -47,7 +47,7 @@ REST = ("Completed", "Failed", "Cancelled")
 @pytest.fixture(autouse=True)
 def _no_help(_fresh, site):
 	"""The tests say who works: no sweep comes, and who works rings no worker of the bench."""
-	with site.configured(pause_scheduler=1), site.settings("Hub Settings", queue_workers=1):
+	with site.no_sweeps(), site.settings("Hub Settings", queue_workers=1):
 		wait_for_rung_workers(site)
 		yield
 

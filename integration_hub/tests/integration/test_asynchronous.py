@@ -525,7 +525,7 @@ def test_retry_by_code(shop, site, stack, factory):
 
 
 def test_the_doctor_finds_what_is_late(shop, site, stack):
-	with site.configured(pause_scheduler=1):
+	with site.no_sweeps():
 		with kept_from_workers(site, shop):
 			request = accepted(shop, "orders.create", order())
 			site.set_row("Hub Request", request, next_attempt_at=("UTC", -3600))

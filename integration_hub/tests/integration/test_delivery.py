@@ -36,7 +36,7 @@ DAY = 24 * 60 * 60
 @pytest.fixture(scope="module", autouse=True)
 def _no_sweep(site):
 	"""The tests say when it is delivered."""
-	with site.configured(pause_scheduler=1):
+	with site.no_sweeps():
 		yield
 
 

@@ -18,7 +18,7 @@ from integration_hub.tests.receivers import Answer, Receiver
 @pytest.fixture(scope="module", autouse=True)
 def _no_sweep(site):
 	"""The tests say when it is delivered."""
-	with site.configured(pause_scheduler=1):
+	with site.no_sweeps():
 		yield
 
 

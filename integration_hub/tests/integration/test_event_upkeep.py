@@ -31,7 +31,7 @@ AGES = 20 * 365
 @pytest.fixture(scope="module", autouse=True)
 def _no_workers(site):
 	"""Nobody numbers or delivers what the tests have just written: neither the sweep nor one that this process rings."""
-	with site.configured(pause_scheduler=1), mock.patch.object(doorbell, "_silent_until", float("inf")):
+	with site.no_sweeps(), mock.patch.object(doorbell, "_silent_until", float("inf")):
 		yield
 
 
