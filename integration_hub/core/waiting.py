@@ -132,16 +132,17 @@ def claim(row: Due) -> Claim | None:
 def _has_room(system: str) -> bool:
 	"""Lock a system's row and tell whether one more may be at work for it."""
 	limit = sql.run(
-		f"""SET STATEMENT innodb_lock_wait_timeout=1 FOR
-		SELECT greatest(1, coalesce(queue_workers, 1)) FROM `tabHub Connected System`
-		WHERE name = %s AND paused = 0 AND {_NOT_PAUSED} FOR UPDATE""",
+		"""SET STATEMENT innodb_lock_wait_timeout=1 FOR
+		SELECT greatest(1, coalesce(queue_workers, 1)) FROM `tabHub Connected System` WHERE name = %s AND paused = 0 FOR UPDATE""",
 		(system,),
 	)
-	at_work = sql.run(
-		"SELECT count(*) FROM `tabHub Request` WHERE system = %s AND status = %s AND asynchronous = 1 AND lease_until IS NOT NULL",
+	# Only now: the first look without a lock is what the transaction sees from then on.
+	at_work, not_paused = sql.run(
+		f"""SELECT count(*), {_NOT_PAUSED} FROM `tabHub Request`
+		WHERE system = %s AND status = %s AND asynchronous = 1 AND lease_until IS NOT NULL""",
 		(system, S.PROCESSING),
-	)
-	return bool(limit) and at_work[0][0] < limit[0][0]
+	)[0]
+	return bool(limit) and bool(not_paused) and at_work < limit[0][0]
 
 
 def wake(system: str, subject: str | None) -> bool:

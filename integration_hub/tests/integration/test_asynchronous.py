@@ -524,17 +524,22 @@ def test_retry_by_code(shop, site, stack, factory):
 		site.wait_for_status(request.name, "Completed", seconds=45)
 
 
-def test_the_doctor_finds_what_is_late(shop, site, stack):
-	with site.no_sweeps():
-		with kept_from_workers(site, shop):
-			request = accepted(shop, "orders.create", order())
-			site.set_row("Hub Request", request, next_attempt_at=("UTC", -3600))
-			# What waits for a person's switch is not late.
-			assert waiting.late(1800) == 0
-			site.set_row("Hub Request", request, next_attempt_at=("UTC", 60))
-		site.set_row("Hub Request", request, next_attempt_at=("UTC", -3600))
-		process = stack.start("integration-hub", "doctor", "--json", site=stack.site)
-		printed, _errors = process.communicate(timeout=60)
+def test_the_doctor_finds_what_is_late(systems, site, stack):
+	"""The system's only place is taken."""
+	shop = systems.new(queue_workers=1)
+	with kept_from_workers(site, shop):
+		first, late = (accepted(shop, "orders.create", order()) for _order in range(2))
+		taken = {"status": "Processing", "attempt_no": 1, "next_attempt_at": None}
+		site.set_row("Hub Request", first, **taken, lease_until=("UTC", 300))
+		site.set_row("Hub Request", late, next_attempt_at=("UTC", -3600))
+		# What waits for a person's switch is not late.
+		assert waiting.late(1800) == 0
+	process = stack.start("integration-hub", "doctor", "--json", site=stack.site)
+	printed, _errors = process.communicate(timeout=60)
+	site.set_row("Hub Request", first, lease_until=("UTC", -1))
+	queue.drain(20)
+	for request in (first, late):
+		site.wait_for_status(request, "Completed")
 	found = json.loads(printed[printed.index("[") :])
 	areas = {(finding["area"], finding["level"]) for finding in found}
 	assert ("Requests", "error") in areas and process.returncode == 1
