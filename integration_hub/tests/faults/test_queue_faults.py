@@ -46,36 +46,25 @@ REST = ("Completed", "Failed", "Cancelled")
 
 @pytest.fixture(autouse=True)
 def _no_help(_fresh, site):
-	"""The tests say who works: no sweep comes, and who works rings no worker of the bench."""
-	with site.no_sweeps(), site.settings("Hub Settings", queue_workers=1):
-		wait_for_rung_workers(site)
-		yield
-
-
-def wait_for_rung_workers(site) -> None:
+	"""The tests say who works: no sweep comes, no bell is heard, and who was rung before has come and gone."""
 	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
-	jobs = [doorbell.job_id(queue.DRAIN_JOB, slot) for slot in range(3)]
-	site.wait_for(
-		"the end of every worker's draining",
-		lambda: not any(get_job_status(job) in at_it for job in jobs),
-		60,
-	)
+	rung = [doorbell.job_id(queue.DRAIN_JOB, slot) for slot in range(3)]
+	with site.no_sweeps(), site.configured(hub_queue="nowhere"):
+		site.wait_for(
+			"the end of every worker's draining",
+			lambda: not any(get_job_status(job) in at_it for job in rung),
+			60,
+		)
+		yield
 
 
 @contextmanager
 def nobody_at_work(site, *shops):
-	"""Have calls accepted and none of them begun, also after the block: the bench's workers have come and gone."""
+	"""Have calls of several systems accepted and none of them begun while the block lasts."""
 	with ExitStack() as kept:
 		for shop in shops:
 			kept.enter_context(kept_from_workers(site, shop))
 		yield
-		at_it = (JobStatus.QUEUED, JobStatus.STARTED)
-		site.wait_for(
-			"the end of every worker's draining",
-			lambda: (
-				not any(get_job_status(doorbell.job_id(queue.DRAIN_JOB, slot)) in at_it for slot in range(3))
-			),
-		)
 
 
 class Drains:
