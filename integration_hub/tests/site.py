@@ -9,6 +9,7 @@ import frappe
 from frappe.utils.background_jobs import get_job_status
 
 from integration_hub.constants.custom_fields import TRACKED_DOCTYPES
+from integration_hub.core import doorbell
 
 # What a refused call must not have touched.
 WATCHED = (
@@ -194,6 +195,18 @@ def no_sweeps():
 	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
 	with configured(pause_scheduler=1):
 		wait_for("the end of the sweep", lambda: get_job_status(sweep) not in at_it, 60)
+		yield
+
+
+@contextmanager
+def no_help(job: str):
+	"""Nobody but the test works: no sweep comes, no bell is heard, and who was rung before for `job` has come and gone."""
+	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
+	rung = [doorbell.job_id(job, slot) for slot in range(4)]
+	with no_sweeps(), configured(hub_queue="nowhere"):
+		wait_for(
+			"the end of every worker", lambda: not any(get_job_status(each) in at_it for each in rung), 60
+		)
 		yield
 
 
