@@ -161,6 +161,7 @@ def test_prices_of_shopify_that_include_tax(installed, site, masters):
 	shipping = {"id": 1, "title": "DHL", "price": "5.00", "tax_lines": [{**tax, "price": "0.80"}]}
 	body.update(
 		id=secrets.randbelow(10**9),
+		name=unique("S"),
 		taxes_included=True,
 		line_items=[line],
 		shipping_lines=[shipping],
