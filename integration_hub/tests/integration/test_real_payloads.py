@@ -130,14 +130,14 @@ def test_woocommerce_to_the_cent(woo):
 	]
 
 
-def test_woocommerce_document(woo, masters):
+def test_woocommerce_document(woo, masters, shop_of):
 	doc = made_order(woo[1])
 	assert str(doc.transaction_date) == "2017-03-22"
 	assert [row.item_name for row in doc.items] == [
 		"Woo Single #1",
 		"Ship Your Idea – Color: Black, Size: M Test",
 	]
-	assert [row.item_code for row in doc.items] == [f"93-{RUN}", f"Bar3-{RUN}"]
+	assert [row.item_code for row in doc.items] == [f"{shop_of.name}-93-{RUN}", f"Bar3-{RUN}"]
 	assert [(row.account_head, row.description, row.tax_amount) for row in doc.taxes] == [
 		(masters.tax, "State Tax", 1.35),
 		(masters.charge, "Flat Rate", 10),
