@@ -30,7 +30,7 @@ from integration_hub.tests.integration.test_asynchronous import (
 	kept_from_workers,
 	sent,
 )
-from integration_hub.tests.stack import Http, finish
+from integration_hub.tests.stack import Http
 
 VOLUME = int(os.environ.get("HUB_VOLUME") or 40)
 MOST_IN_A_BATCH = 1000
@@ -71,11 +71,15 @@ class Drains:
 
 	def tend(self) -> None:
 		for process in [each for each in self._processes if each.poll() is not None]:
-			# Killed, or nothing was due; an error of its own is none of these.
-			assert process.returncode in (0, -signal.SIGKILL), process.stdout.read()
+			self._end_of(process)
 			self._processes.remove(process)
-			process.stdout.close()
 			self._processes.append(self._start())
+
+	@staticmethod
+	def _end_of(process) -> None:
+		"""It was killed, or nothing was due; an error of its own is none of these."""
+		output, _errors = process.communicate(timeout=180)
+		assert process.returncode in (0, -signal.SIGKILL), output
 
 	def kill_one(self) -> bool:
 		"""Kill one of those that have come as far as the database; False: none has."""
@@ -95,7 +99,7 @@ class Drains:
 
 	def __exit__(self, *_exc) -> None:
 		for process in self._processes:
-			finish(process)
+			self._end_of(process)
 
 
 def at_the_database(process) -> bool:
