@@ -198,6 +198,26 @@ def test_several_lines(sell, item, second):
 	assert (sale.line("1"), sale.line("2")) == ((2, 1, 30), (1, 0, 5))
 
 
+def test_free_goods_on_an_invoice_of_their_own(sell, item, second, hub):
+	"""It asks for nothing, so nothing is owed back; but what came back is not billed any more."""
+	lines = [
+		f.line(external_id="1", item_code=item, quantity=1, unit_price=10),
+		f.line(external_id="2", item_code=second, quantity=2, unit_price=0),
+	]
+	sale = sell("fulfill", lines=lines)
+	for line in ("2", "1"):
+		body = {
+			"external_id": unique("INV"),
+			"order": sale.target,
+			"lines": one(lines[int(line) - 1]["quantity"], line),
+		}
+		assert hub.post("sales.invoice", body).status == 201
+	made = sale.refund(lines=one(1, "2", restock=False))
+	assert [(rows_of(doc), doc.grand_total) for doc in made.notes] == [([(second, -1)], 0)]
+	said = hub.get("sales.status", **sale.target).message["lines"]
+	assert [(line["delivered"], line["billed"]) for line in said] == [(1, 1), (2, 1)]
+
+
 def test_without_restock(sell, masters, item):
 	sale = sell("fulfill", "invoice", pay={})
 	stock = bin_of(item, masters.warehouse)
