@@ -10,6 +10,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from integration_hub import compat
+from integration_hub.core.prefetch import prefetch
 from integration_hub.exceptions import (
 	AddressNotAllowed,
 	NotAuthenticated,
@@ -53,6 +54,7 @@ class Caller:
 
 def from_system(name: str) -> Caller:
 	"""Return the caller for a Connected System's name."""
+	prefetch(name)
 	system = frappe.get_cached_doc("Hub Connected System", name)
 	return Caller(system, frozenset(row.scope for row in system.scopes))
 

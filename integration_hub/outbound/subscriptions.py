@@ -1,7 +1,7 @@
 """Who wants to be told of what: kept in memory, so that a document nobody asks about costs no query.
 
-Kept fresh across processes by a version in the cache, looked at once a request. With the cache gone, each request reads
-the database.
+Kept fresh across processes by a version in the cache, looked at once a request: by a call of the API along with what it
+reads there anyway. With the cache gone, each request reads the database.
 """
 
 import time
@@ -14,16 +14,12 @@ from redis.exceptions import RedisError
 import frappe
 
 from integration_hub import compat
-from integration_hub.core import sql
+from integration_hub.core import prefetch, sql
 from integration_hub.mapping.engine import FieldMap
 from integration_hub.mapping.errors import BadExpression, MapFaults
 from integration_hub.mapping.expressions import Expression
 from integration_hub.mapping.expressions import compile as compile_expression
 from integration_hub.outbound.registry import BY_NAME, DOCUMENT, UNTOLD, matching
-
-_VERSION_KEY = "hub_subscriptions_version"
-# A background job may run for long; it looks again after so many seconds.
-_FRESH_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -98,10 +94,10 @@ _kept: dict[str, Subscriptions] = {}
 def current() -> Subscriptions:
 	"""Return what is wanted now."""
 	looked = getattr(frappe.local, "hub_subscriptions", None)
-	if looked is not None and time.monotonic() - looked[1] < _FRESH_SECONDS:
+	if looked is not None and time.monotonic() - looked[1] < prefetch.FRESH_SECONDS:
 		return looked[0]
 	kept = _kept.get(frappe.local.site)
-	if kept is None or _published_version() != kept.version:
+	if kept is None or prefetch.subscriptions_version() != kept.version:
 		# Not published from here: this transaction may see an older state than the one that is published.
 		kept = _kept[frappe.local.site] = _load_if_there()
 	frappe.local.hub_subscriptions = (kept, time.monotonic())
@@ -117,6 +113,7 @@ def changed() -> None:
 def forget() -> None:
 	"""Look again at the next document event of this process."""
 	frappe.local.hub_subscriptions = None
+	frappe.local.hub_subscriptions_version = None
 	_kept.pop(frappe.local.site, None)
 
 
@@ -125,17 +122,7 @@ def publish_version() -> None:
 	with suppress(RedisError):
 		# The key is the site's own; Frappe's way keeps a copy in memory that a long job would go on reading.
 		# nosemgrep: frappe-cache-breaks-multitenancy
-		frappe.cache.set(frappe.cache.make_key(_VERSION_KEY), _version())
-
-
-def _published_version() -> str | None:
-	try:
-		# The key is the site's own, and a copy in memory would hide that another process changed it.
-		# nosemgrep: frappe-cache-breaks-multitenancy
-		found = frappe.cache.get(frappe.cache.make_key(_VERSION_KEY))
-	except RedisError:
-		return None
-	return found.decode() if found else None
+		frappe.cache.set(frappe.cache.make_key(prefetch.SUBSCRIPTIONS_VERSION), _version())
 
 
 def _version() -> str:

@@ -163,7 +163,7 @@ def events_of(system: str) -> list[_dict]:
 
 def new_request() -> None:
 	"""Let this process look at the subscriptions again, as each web request does when it begins."""
-	frappe.local.hub_subscriptions = None
+	frappe.local.hub_subscriptions = frappe.local.hub_subscriptions_version = None
 
 
 @contextmanager

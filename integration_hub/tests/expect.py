@@ -34,6 +34,7 @@ def problem(answer: Answer, status: int, code: str, pointers: list[str] | None =
 @contextmanager
 def nothing_made(*more: str):
 	"""Assert that the block adds no document (and none of the DocTypes in `more`)."""
+	site.let_workers_end()
 	before = site.census(*more)
 	yield
 	assert site.grown(before) == {}

@@ -3,13 +3,14 @@
 import time
 from contextlib import contextmanager
 
-from rq.job import JobStatus
+from rq.suspension import is_suspended, resume, suspend
+from rq.worker import Worker, WorkerStatus
 
 import frappe
-from frappe.utils.background_jobs import get_job_status
+from frappe.utils.background_jobs import get_redis_conn
 
 from integration_hub.constants.custom_fields import TRACKED_DOCTYPES
-from integration_hub.core import doorbell
+from integration_hub.core import waiting
 
 # What a refused call must not have touched.
 WATCHED = (
@@ -27,6 +28,7 @@ WATCHED = (
 	"Stock Ledger Entry",
 	"Payment Ledger Entry",
 )
+SUSPENDED_SECONDS = 1800
 assert set(WATCHED) > set(TRACKED_DOCTYPES) - {"Quotation"}
 
 # A worker makes a Contact for each new user, when it comes to it.
@@ -189,25 +191,48 @@ def configured(**values):
 
 
 @contextmanager
-def no_sweeps():
-	"""Keep the bench's scheduler from sweeping for the time of a block; one that is under way has come to its end."""
-	sweep = frappe.get_doc("Scheduled Job Type", {"method": "integration_hub.tasks.sweep"}).rq_job_id
-	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
-	with configured(pause_scheduler=1):
-		wait_for("the end of the sweep", lambda: get_job_status(sweep) not in at_it, 60)
+def no_help():
+	"""Nobody but the test works: the bench's workers end what they are at, and take nothing until the block ends."""
+	_suspend_workers()
+	try:
 		yield
+	finally:
+		resume(get_redis_conn())
 
 
 @contextmanager
-def no_help(job: str):
-	"""Nobody but the test works: no sweep comes, no bell is heard, and who was rung before for `job` has come and gone."""
-	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
-	rung = [doorbell.job_id(job, slot) for slot in range(4)]
-	with no_sweeps(), configured(hub_queue="nowhere"):
-		wait_for(
-			"the end of every worker", lambda: not any(get_job_status(each) in at_it for each in rung), 60
-		)
+def help_after_all():
+	"""Within `no_help`: the bench's workers work while the block lasts."""
+	resume(get_redis_conn())
+	try:
 		yield
+	finally:
+		_suspend_workers()
+
+
+def _suspend_workers() -> None:
+	redis = get_redis_conn()
+	# Should this process be killed, they go on by themselves.
+	suspend(redis, ttl=SUSPENDED_SECONDS)
+	wait_for("the rest of every worker", lambda: _all_rest(redis), 60)
+
+
+def _all_rest(redis) -> bool:
+	"""Tell whether every worker has seen that it is suspended; one that waits for a job sees it after the next."""
+	states = [worker.get_state() for worker in Worker.all(connection=redis)]
+	for _worker in range(states.count(WorkerStatus.IDLE)):
+		frappe.enqueue("frappe.ping", queue="short")
+	return set(states) <= {WorkerStatus.SUSPENDED}
+
+
+def let_workers_end() -> None:
+	"""Wait for what earlier tests have left to workers, where there are any who do it."""
+	if not is_suspended(get_redis_conn()):
+		wait_for("the end of what is at work", lambda: not (waiting.late(0) or _at_work()), 60)
+
+
+def _at_work() -> bool:
+	return bool(frappe.db.exists("Hub Request", {"status": "Processing", "lease_until": ("is", "set")}))
 
 
 def _set(doctype: str, values: dict) -> None:

@@ -7,14 +7,10 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager
 
 import pytest
-from rq.job import JobStatus
 
 import frappe
-from frappe.utils.background_jobs import get_job_status
 
 from integration_hub import tasks
-from integration_hub.constants.deliveries import JOB
-from integration_hub.core import doorbell
 from integration_hub.core.http import Client, Reply
 from integration_hub.outbound import delivery, endpoints, outbox
 from integration_hub.tests import factories as f
@@ -39,20 +35,10 @@ MANY = 300
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_sweep(site):
-	"""The tests say when the sweep comes."""
-	with site.no_sweeps():
+def _no_help(site):
+	"""The tests say who delivers, and when."""
+	with site.no_help():
 		yield
-
-
-@pytest.fixture(autouse=True)
-def _alone(_fresh):
-	"""No worker is at it that an earlier test has rung."""
-	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
-	hub_site.wait_for(
-		"the end of every worker's delivering",
-		lambda: not any(get_job_status(doorbell.job_id(JOB, slot)) in at_it for slot in range(3)),
-	)
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +101,8 @@ def test_killed_before_the_commit_nothing_happened(server, faulty, ear, receiver
 	(request,) = hub_site.request_of(ear.system.name, body["external_id"])
 	hub_site.set_row("Hub Request", request.name, lease_until=("UTC", -1))
 	assert faulty.until_answered(body).status == 201
-	wait_for_all(ear, 1)
+	with hub_site.help_after_all():
+		wait_for_all(ear, 1)
 	assert ids(receiver) == [event.name for event in ear.events()]
 
 
@@ -492,7 +479,8 @@ def test_the_command_delivers_survives_and_ends(stack, listen, store):
 
 def test_rung_by_the_commit_the_workers_deliver(server, faulty, ear, receiver):
 	"""Documents over HTTP, no sweep: the bench's own workers send each once within seconds."""
-	answers = at_once([lambda: faulty.order(f.order()) for _number in range(12)], threads=4)
-	assert {answer.status for answer in answers} == {201}
-	wait_for_all(ear, 12, seconds=20)
+	with hub_site.help_after_all():
+		answers = at_once([lambda: faulty.order(f.order()) for _number in range(12)], threads=4)
+		assert {answer.status for answer in answers} == {201}
+		wait_for_all(ear, 12, seconds=20)
 	assert Counter(ids(receiver)) == dict.fromkeys([event.name for event in ear.events()], 1)

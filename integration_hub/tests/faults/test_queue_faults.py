@@ -43,10 +43,10 @@ MOST_KILLS = max(8, VOLUME // 5)
 REST = ("Completed", "Failed", "Cancelled")
 
 
-@pytest.fixture(autouse=True)
-def _no_help(_fresh, site):
+@pytest.fixture(scope="module", autouse=True)
+def _no_help(site):
 	"""The tests say who works."""
-	with site.no_help(queue.DRAIN_JOB):
+	with site.no_help():
 		yield
 
 

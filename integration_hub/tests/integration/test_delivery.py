@@ -10,13 +10,10 @@ from email.utils import format_datetime
 import pytest
 import standardwebhooks
 import svix
-from rq.job import JobStatus
 
 import frappe
-from frappe.utils.background_jobs import get_job_status
 
-from integration_hub.constants.deliveries import JOB
-from integration_hub.core import addresses, doorbell
+from integration_hub.core import addresses
 from integration_hub.core.http import Client
 from integration_hub.outbound.delivery import Loop
 from integration_hub.outbound.schedule import WAITS
@@ -34,20 +31,10 @@ DAY = 24 * 60 * 60
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_sweep(site):
-	"""The tests say when it is delivered."""
-	with site.no_sweeps():
+def _no_help(site):
+	"""The tests say who delivers, and when."""
+	with site.no_help():
 		yield
-
-
-@pytest.fixture(autouse=True)
-def _alone(_fresh):
-	"""No worker is at it that an earlier test has rung."""
-	at_it = (JobStatus.QUEUED, JobStatus.STARTED)
-	hub_site.wait_for(
-		"the end of every worker's delivering",
-		lambda: not any(get_job_status(doorbell.job_id(JOB, slot)) in at_it for slot in range(3)),
-	)
 
 
 @pytest.fixture

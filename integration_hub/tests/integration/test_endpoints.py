@@ -7,7 +7,6 @@ import pytest
 import frappe
 from frappe.utils.password import get_decrypted_password, set_encrypted_password
 
-from integration_hub.constants import deliveries
 from integration_hub.outbound import endpoints, outbox, replay, subscriptions
 from integration_hub.outbound.delivery import Loop
 from integration_hub.tests import site as hub_site
@@ -19,7 +18,7 @@ from integration_hub.tests.receivers import Answer, Receiver
 @pytest.fixture(scope="module", autouse=True)
 def _no_help(site):
 	"""The tests say when it is delivered, and by whom."""
-	with site.no_help(deliveries.JOB):
+	with site.no_help():
 		yield
 
 

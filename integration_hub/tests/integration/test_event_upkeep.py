@@ -5,14 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from email import message_from_string
 from email.message import Message
-from unittest import mock
 
 import pytest
 
 import frappe
 
 from integration_hub.constants.roles import MANAGER, USER
-from integration_hub.core import doorbell
 from integration_hub.integration_hub.doctype.hub_event.hub_event import HubEvent
 from integration_hub.outbound import alerts, endpoints, outbox, upkeep
 from integration_hub.outbound.endpoints import Ended
@@ -29,9 +27,9 @@ AGES = 20 * 365
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_workers(site):
-	"""Nobody numbers or delivers what the tests have just written: neither the sweep nor one that this process rings."""
-	with site.no_sweeps(), mock.patch.object(doorbell, "_silent_until", float("inf")):
+def _no_help(site):
+	"""Nobody numbers or delivers what the tests have just written."""
+	with site.no_help():
 		yield
 
 
