@@ -7,8 +7,7 @@ the signature does not cover, whoever holds a copy of one genuine call can chang
 |---|---|---|---|
 | Standard Webhooks | id, moment, body; topic is in the body | | 5 minutes |
 | Stripe | moment, body; id and topic are in the body | | 5 minutes |
-| Shopify | body | id, topic, moment | never |
-| WooCommerce, GitHub | body | id, topic | never |
+| Shopify, WooCommerce, GitHub | body | id, topic | never |
 | HMAC-SHA256 | body; the id too, if taken from there | id, topic | never |
 
 So an id of the lower half finds honest repetitions; `Verified.body_hash` finds the copy that came with another id. An
@@ -24,7 +23,6 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from integration_hub.core.payload import parse
 from integration_hub.core.signing import PREFIX as SECRET_PREFIX
@@ -53,7 +51,6 @@ _SECONDS = "[0-9]{1,12}"
 # What an idempotency key may hold.
 _VISIBLE = re.compile("[!-~]{1,255}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class SignatureError(Exception):
@@ -82,7 +79,6 @@ class Scheme:
 		signed: what is signed, joined by full stops: of "id", "moment" and "body".
 		secret_is_base64: `whsec_…`; otherwise the key is the secret's text as it stands, whatever it looks like.
 		moment_header, moment_prefix: where the signed moment is, in seconds since 1970.
-		sent_header: an unsigned moment, ISO 8601.
 		event_id_header, event_id_member: where the event's id is; a member of the body's object goes before a header.
 		topic_header, topic_member: where the topic is.
 		ping: pattern of the body that is sent unsigned to see whether the address answers.
@@ -98,7 +94,6 @@ class Scheme:
 	secret_is_base64: bool = False
 	moment_header: str = ""
 	moment_prefix: str = ""
-	sent_header: str = ""
 	event_id_header: str = ""
 	event_id_member: str = ""
 	topic_header: str = ""
@@ -114,14 +109,12 @@ class Verified:
 		event_id: 1 to 255 visible ASCII characters; None: the sender gave none that fits. The same for every
 			repetition of one call; of WooCommerce also of two calls in one second.
 		topic: likewise; None: the address or the body must tell.
-		sent_at: seconds since 1970.
-		signed: which of these three the signature covers; the rest are claims of whoever delivered the call.
+		signed: which of these two the signature covers; the rest are claims of whoever delivered the call.
 		body_hash: sha256 of the body in hex: a second identity, which no copy of the call can change.
 	"""
 
 	event_id: str | None
 	topic: str | None
-	sent_at: float | None
 	signed: frozenset[str]
 	body_hash: str
 
@@ -146,7 +139,6 @@ _SHOPIFY = Scheme(
 	name="Shopify",
 	header="X-Shopify-Hmac-Sha256",
 	encoding="base64",
-	sent_header="X-Shopify-Triggered-At",
 	event_id_header="X-Shopify-Webhook-Id",
 	topic_header="X-Shopify-Topic",
 	find_secret=(
@@ -376,16 +368,13 @@ def _facts(scheme: Scheme, headers: dict[str, str], parts: dict[str, bytes]) -> 
 	members = _members(scheme, parts["body"])
 	event_id = members.get(scheme.event_id_member) or _text(headers.get(scheme.event_id_header.lower()))
 	topic = members.get(scheme.topic_member) or _text(headers.get(scheme.topic_header.lower()))
-	moment = parts["moment"]
 	signed = {
 		"event_id": scheme.event_id_member in members or "id" in scheme.signed,
 		"topic": scheme.topic_member in members,
-		"sent_at": bool(moment),
 	}
 	return Verified(
 		event_id=event_id,
 		topic=topic,
-		sent_at=float(moment) if moment else _instant(headers.get(scheme.sent_header.lower())),
 		signed=frozenset(name for name in signed if signed[name]),
 		body_hash=body_hash,
 	)
@@ -405,13 +394,3 @@ def _text(value) -> str | None:
 	if isinstance(value, int) and not isinstance(value, bool):
 		value = str(value)
 	return value if isinstance(value, str) and _VISIBLE.fullmatch(value) else None
-
-
-def _instant(value: str | None) -> float | None:
-	match = _INSTANT.fullmatch(value or "")
-	if not match:
-		return None
-	try:
-		return datetime.fromisoformat(match[1] + match[2].replace("Z", "+00:00")).timestamp()
-	except (ValueError, OverflowError):
-		return None

@@ -82,9 +82,9 @@ def _due_of(system: str) -> list[Due]:
 
 _DUE_INDEX = "system_status_next_attempt_at_index"
 # Something about the same thing is at work, or came before and waits for its own turn; what waits for something that is
-# not there yet lets the others pass, for they may bring it.
-_AHEAD = f"""other.system = r.system AND other.subject = r.subject AND other.name <> r.name AND other.asynchronous = 1 AND (
-		other.status = '{S.PROCESSING}'
+# not there yet lets the others pass, for they may bring it. A first try while its caller waits is no worker's.
+_AHEAD = f"""other.system = r.system AND other.subject = r.subject AND other.name <> r.name AND (
+		other.status = '{S.PROCESSING}' AND (other.asynchronous = 1 OR other.attempt_no > 1)
 		OR other.status IN {_WAITING} AND other.waits = 0 AND (other.received_at, other.name) < (r.received_at, r.name))"""
 _BLOCKED = f"EXISTS (SELECT 1 FROM `tabHub Request` other WHERE {_AHEAD})"
 
@@ -139,7 +139,7 @@ def _has_room(system: str) -> bool:
 	# Only now: the first look without a lock is what the transaction sees from then on.
 	at_work, not_paused = sql.run(
 		f"""SELECT count(*), {_NOT_PAUSED} FROM `tabHub Request`
-		WHERE system = %s AND status = %s AND asynchronous = 1 AND lease_until IS NOT NULL""",
+		WHERE system = %s AND status = %s AND lease_until IS NOT NULL AND (asynchronous = 1 OR attempt_no > 1)""",
 		(system, S.PROCESSING),
 	)[0]
 	return bool(limit) and bool(not_paused) and at_work < limit[0][0]

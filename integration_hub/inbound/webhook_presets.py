@@ -15,16 +15,6 @@ from integration_hub.mapping.presets import Event, Preset, Route
 FOLDER = Path(frappe.get_app_path("integration_hub")) / "presets"
 MAP = "Hub Field Map"
 
-# Names of presets → names of schemes.
-SCHEMES = {
-	"standard-webhooks": "Standard Webhooks",
-	"shopify": "Shopify",
-	"woocommerce": "WooCommerce",
-	"github": "GitHub",
-	"stripe": "Stripe",
-	"hmac-hex": "HMAC-SHA256 (hex)",
-	"hmac-base64": "HMAC-SHA256 (base64)",
-}
 _KNOWN = {True: "Known", False: "Not known", None: ""}
 _LINE = (
 	"operation",
@@ -63,7 +53,7 @@ def install(system: Document, name: str, *, replace: bool = False) -> dict:
 		_make_map(system, preset, map_name)
 	system.update(
 		{
-			"inbound_scheme": SCHEMES[preset.signature],
+			"inbound_scheme": preset.signature,
 			"inbound_preset": _("{0}, version {1}").format(preset.title, preset.version),
 		}
 	)
@@ -85,7 +75,7 @@ def _title(system: Document, preset: Preset, map_name: str) -> str:
 
 def _differences(system: Document, preset: Preset) -> list[str]:
 	found = []
-	scheme = SCHEMES[preset.signature]
+	scheme = preset.signature
 	if system.inbound_scheme and system.inbound_scheme != scheme:
 		found.append(_("The signature is {0}, not {1}.").format(system.inbound_scheme, scheme))
 	for map_name, file in preset.maps.items():

@@ -124,6 +124,12 @@ def _secrets(system: str, overlaps: bool) -> list[str]:
 	return [secret for secret in found if secret]
 
 
+def find_secret(system) -> str | None:
+	"""Return, in words, where the platform shows the secret; None: it is not chosen yet how the platform signs."""
+	scheme = SCHEMES.get(system.inbound_scheme)
+	return _(scheme.find_secret) if scheme else None
+
+
 def has_secret(system: str) -> bool:
 	"""Whether a secret was entered."""
 	return bool(_secrets(system, False))

@@ -2,8 +2,8 @@
 
 A folder holds README.md (for people), preset.json and maps/<name>.json (`exchange`). preset.json:
 
-	{"format": "integration-hub/preset", "format_version": 1, "title", "platform", "description", "version": 1,
-	 "signature": a name in SIGNATURES, "event_ids": "header" | "body",
+	{"format": "integration-hub/preset", "format_version": 1, "title", "description", "version": 1,
+	 "signature": how the platform signs, a name in SIGNATURES,
 	 "codes": {"charges": {code: what it is}, "taxes": {…}, "payment_methods": {…}},
 	 "events": [{"topics": […], "document", "subject", "event_id", "routes": [
 	   {"operation", "map", "when", "otherwise", "known", "version"}]}]}
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integration_hub.core.payload import parse
+from integration_hub.core.signatures import GENERIC, SCHEMES
 from integration_hub.exceptions import MalformedJson
 from integration_hub.mapping import exchange
 from integration_hub.mapping.engine import FieldMap
@@ -40,27 +41,17 @@ OPERATIONS = (
 	"sales.refund",
 	"sales.run",
 )
-SIGNATURES = (
-	"standard-webhooks",
-	"shopify",
-	"woocommerce",
-	"github",
-	"stripe",
-	"hmac-hex",
-	"hmac-base64",
-)
-EVENT_IDS = ("header", "body")
+# The others work by a header that a preset does not name.
+SIGNATURES = tuple(name for name in SCHEMES if name not in GENERIC)
 CODES = ("charges", "taxes", "payment_methods")
 
 _HEAD = (
 	"format",
 	"format_version",
 	"title",
-	"platform",
 	"description",
 	"version",
 	"signature",
-	"event_ids",
 	"codes",
 	"events",
 )
@@ -132,7 +123,7 @@ class Reading:
 
 	Args:
 		subject: what it is about, the platform's id of the order: webhooks of one subject are worked one after another.
-		event_id: its own id, where the platform sends that in the body; None: see `Preset.event_ids`.
+		event_id: its own id, where the platform sends that in the body; None: it does not.
 		document: what the maps of the routes look into.
 		routes: what it becomes, in this order.
 		ignored: why nothing comes of other routes.
@@ -183,19 +174,15 @@ class Preset:
 	Args:
 		name: of its folder.
 		signature: a name in SIGNATURES.
-		event_ids: "header": the id of a delivery that the platform sends in a header is the same when it is sent again, and no
-			other delivery has it. "body": there is no such id; the digest of the body stands for it.
 		codes: charges, taxes and payment methods that people map to accounts before the first order: code → what it is.
 		maps: by the name of their file.
 	"""
 
 	name: str
 	title: str
-	platform: str
 	description: str
 	version: int
 	signature: str
-	event_ids: str
 	codes: Mapping[str, Mapping[str, str]]
 	events: tuple[Event, ...]
 	maps: Mapping[str, MapFile]
@@ -249,7 +236,7 @@ def load(folder: Path) -> Preset:
 		faults += [f"maps/{name}.json: no route uses it." for name in maps if name not in used]
 	if faults:
 		raise BadPreset(faults)
-	said = {name: head[name] for name in ("title", "platform", "version", "signature", "event_ids")}
+	said = {name: head[name] for name in ("title", "version", "signature")}
 	return Preset(
 		name=folder.name,
 		description=head.get("description", ""),
@@ -349,18 +336,14 @@ def _faults_of_head(head: dict) -> list[str]:
 	faults = unknown_members(head, _HEAD)
 	if (head.get("format"), head.get("format_version")) != (FORMAT, FORMAT_VERSION):
 		faults.append(f"format is to be {FORMAT}, format_version {FORMAT_VERSION}.")
-	faults += [
-		f"{name} takes text."
-		for name in ("title", "platform")
-		if not isinstance(head.get(name), str) or not head[name].strip()
-	]
+	if not isinstance(head.get("title"), str) or not head["title"].strip():
+		faults.append("title takes text.")
 	if not isinstance(head.get("description", ""), str):
 		faults.append("description takes text.")
 	if not is_version(head.get("version")):
 		faults.append("version takes a whole number from 1.")
-	for name, allowed in (("signature", SIGNATURES), ("event_ids", EVENT_IDS)):
-		if head.get(name) not in allowed:
-			faults.append(f"{name} is one of {', '.join(allowed)}.")
+	if head.get("signature") not in SIGNATURES:
+		faults.append(f"signature is one of {', '.join(SIGNATURES)}.")
 	codes = head.get("codes")
 	if not isinstance(codes, dict) or not all(_is_codes(kind, each) for kind, each in codes.items()):
 		faults.append(f"codes takes, for each of {', '.join(CODES)}, an object of texts.")

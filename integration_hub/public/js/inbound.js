@@ -37,18 +37,18 @@
 	function show_secret_state(frm) {
 		const $wrapper = frm.get_field("inbound_secret_state").$wrapper.empty();
 		if (frm.is_new()) return;
-		const { has_secret } = frm.doc.__onload?.inbound || {};
+		const { has_secret, find_secret } = frm.doc.__onload?.inbound || {};
 		$("<p></p>")
 			.text(has_secret ? __("A secret is entered.") : __("No secret yet: every call is refused."))
 			.appendTo($wrapper);
 		if (!may_write(frm)) return;
 		$(`<button type="button" class="btn btn-xs btn-default hub-enter-secret"></button>`)
 			.text(__("Enter Secret"))
-			.on("click", () => enter_secret(frm, has_secret))
+			.on("click", () => enter_secret(frm, has_secret, find_secret))
 			.appendTo($wrapper);
 	}
 
-	function enter_secret(frm, has_secret) {
+	function enter_secret(frm, has_secret, find_secret) {
 		if (!integration_hub.is_saved(frm)) return;
 		const dialog = new frappe.ui.Dialog({
 			title: __("Enter Secret"),
@@ -58,7 +58,10 @@
 					fieldtype: "Data",
 					label: __("The secret that the platform shows"),
 					reqd: 1,
-					description: __("Stored encrypted, and never shown again."),
+					description: [find_secret, __("Stored encrypted, and never shown again.")]
+						.filter(Boolean)
+						.map(integration_hub.escape)
+						.join(" "),
 				},
 				{
 					fieldname: "overlap_hours",

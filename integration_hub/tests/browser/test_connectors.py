@@ -33,6 +33,9 @@ def test_a_shop_is_connected_by_buttons(desk, systems, anonymous, site):
 
 	open_tab(desk, system)
 	desk.form.get_by_role("button", name="Enter Secret").click()
+	expect(desk.dialog).to_contain_text(
+		"the key the shop's admin shows under Settings, Notifications, Webhooks"
+	)
 	desk.dialog.locator("input[data-fieldname=secret]").fill("a-secret-of-shopify")
 	desk.dialog.get_by_role("button", name="Enter Secret").click()
 	expect(desk.form).to_contain_text("A secret is entered.")

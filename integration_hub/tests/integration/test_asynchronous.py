@@ -239,6 +239,26 @@ def test_a_paused_system_waits(system, site):
 	assert done(site, shop, request)["status"] == "Completed"
 
 
+def test_what_a_caller_waited_for_in_vain_keeps_its_turn(system, site):
+	"""A transient fault put it off: a later call about the same order is not done before it."""
+	shop = system()
+	body = order()
+	with site.no_help():
+		with site.order_refused_by_the_database(body["external_id"]):
+			expect.problem(shop.http.post("orders.create", body), 503, "temporarily_unavailable")
+		(first,) = site.request_of(shop.name, body["external_id"])
+		assert (first.status, first.asynchronous, first.waits) == ("Retry Scheduled", 0, 0)
+		changed = {"external_id": body["external_id"], "note": "later"}
+		later = accepted(shop, "orders.update", changed, **{"Idempotency-Key": unique("key")})
+		assert waiting.ahead_of(later) == first.name
+		queue.drain(seconds=5)
+		assert told(shop, later)["status"] == "Queued"
+		site.set_row("Hub Request", first.name, next_attempt_at=("UTC", -1))
+		queue.drain(seconds=20)
+		assert [told(shop, name)["status"] for name in (first.name, later)] == ["Completed", "Completed"]
+	assert site.order_of(shop.name, body["external_id"]).hub_note == "later"
+
+
 # -- what is not there yet ------------------------------------------------------------------------------------------
 
 
@@ -393,6 +413,7 @@ def test_an_error_that_quotes_a_secret_is_still_read(shop, site):
 	site.wait_for("its expansion", lambda: queue.drain(5) or told(shop, batch)["items"])
 	told_of = told(shop, batch)["items"]
 	assert [item["error"] and item["error"]["code"] for item in told_of[1:2]] == ["validation_failed"]
+	site.wait_for_status(told_of[2]["request"], "Retry Scheduled", "Failed")
 	failed = told(shop, told_of[2]["request"])
 	assert failed["error"]["code"] == "unknown_item" and "password" in failed["error"]["detail"]
 

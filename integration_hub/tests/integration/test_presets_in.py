@@ -443,7 +443,7 @@ def test_trying_a_map_shows_what_the_call_would_refuse(factory, people, site):
 
 
 def test_the_desk_offers_every_scheme_and_call(site):
-	from integration_hub.core.signatures import SCHEMES
+	from integration_hub.core.signatures import GENERIC, SCHEMES
 	from integration_hub.mapping.presets import OPERATIONS, SIGNATURES
 
 	def options(doctype: str, fieldname: str) -> list[str]:
@@ -452,5 +452,4 @@ def test_the_desk_offers_every_scheme_and_call(site):
 	assert options("Hub Connected System", "inbound_scheme") == list(SCHEMES)
 	assert options("Hub Inbound Topic", "operation") == list(OPERATIONS)
 	assert options("Hub Field Map", "try_operation") == list(OPERATIONS)
-	assert set(webhook_presets.SCHEMES) == set(SIGNATURES)
-	assert set(webhook_presets.SCHEMES.values()) == set(SCHEMES)
+	assert set(SIGNATURES) == set(SCHEMES) - GENERIC

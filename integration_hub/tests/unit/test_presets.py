@@ -110,9 +110,9 @@ def adds_up(body: dict) -> bool:
 
 
 def test_the_presets_there_are():
-	assert {name: (each.title, each.signature, each.event_ids) for name, each in SHIPPED.items()} == {
-		"shopify": ("Shopify", "shopify", "body"),
-		"woocommerce": ("WooCommerce", "woocommerce", "body"),
+	assert {name: (each.title, each.signature) for name, each in SHIPPED.items()} == {
+		"shopify": ("Shopify", "Shopify"),
+		"woocommerce": ("WooCommerce", "WooCommerce"),
 	}
 	assert {
 		name: {topic: [route.operation for route in each.event(topic).routes] for topic in each.topics}
@@ -1220,23 +1220,19 @@ def test_faults_of_the_head(folder):
 		folder,
 		format="x",
 		title="",
-		platform=1,
 		description=None,
 		version="1",
 		signature="rot13",
-		event_ids="footer",
 		codes={"colours": {}},
 		extra=1,
 	) == [
-		"preset.json: There is no member extra; there are format, format_version, title, platform, description, version,"
-		" signature, event_ids, codes, events.",
+		"preset.json: There is no member extra; there are format, format_version, title, description, version,"
+		" signature, codes, events.",
 		"preset.json: format is to be integration-hub/preset, format_version 1.",
 		"preset.json: title takes text.",
-		"preset.json: platform takes text.",
 		"preset.json: description takes text.",
 		"preset.json: version takes a whole number from 1.",
-		"preset.json: signature is one of standard-webhooks, shopify, woocommerce, github, stripe, hmac-hex, hmac-base64.",
-		"preset.json: event_ids is one of header, body.",
+		"preset.json: signature is one of Standard Webhooks, Shopify, WooCommerce, GitHub, Stripe.",
 		"preset.json: codes takes, for each of charges, taxes, payment_methods, an object of texts.",
 	]
 

@@ -27,6 +27,7 @@ class HubConnectedSystem(Document):
 			{
 				"address": frappe.utils.get_url(address),
 				"has_secret": webhook_senders.has_secret(self.name),
+				"find_secret": webhook_senders.find_secret(self),
 				"refusals": webhook_senders.refusals(self.name),
 			},
 		)
