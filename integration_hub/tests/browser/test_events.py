@@ -249,6 +249,23 @@ def test_the_fields_of_a_document_are_chosen(desk, listen):
 	]
 
 
+def test_fields_that_would_never_be_sent_are_not_offered(desk, listen, site):
+	ear = listen.pull(
+		documents=[{"event": "document.updated", "document_type": "Sales Order", "fields": ["po_no"]}]
+	)
+	(line,) = frappe.get_doc("Hub Webhook", ear.webhook).events
+	desk.open_form("hub-webhook", ear.webhook)
+	desk.form.get_by_role("button", name="Choose Fields").click()
+	expect(desk.dialog.locator(".unit-checkbox", has_text="(po_no)")).to_have_count(1)
+	# Of permission level 1.
+	expect(desk.dialog.locator(".unit-checkbox", has_text="(ignore_pricing_rule)")).to_have_count(0)
+	# As after roles were taken away.
+	site.set_row("Hub Webhook Event", line.name, document_type="Email Account")
+	desk.open_form("hub-webhook", ear.webhook)
+	desk.form.get_by_role("button", name="Choose Fields").click()
+	expect(desk.dialog).to_contain_text("The user of this system may not read Email Account")
+
+
 def test_a_manager_rotates_a_secret_and_tries_a_field_map(
 	desk_of, person, listen, systems, receiver, factory
 ):

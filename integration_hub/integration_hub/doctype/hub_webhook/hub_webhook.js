@@ -310,12 +310,25 @@ function choose_row(frm, rows) {
 }
 
 function choose_fields(frm, row) {
-	frappe.model.with_doctype(row.document_type, () => {
+	frappe.model.with_doctype(row.document_type, async () => {
+		const { message: readable } = await frappe.call({
+			method: method("readable_fields"),
+			args: { system: frm.doc.system, document_type: row.document_type },
+			type: "GET",
+		});
+		if (readable?.length === 0)
+			return frappe.msgprint({
+				title: __("Nothing to choose"),
+				message: __(
+					"The user of this system may not read {0}: no such event would reach it. Give the user a role that may.",
+					[__(row.document_type).bold()]
+				),
+			});
 		const chosen = (row.field_names || "")
 			.split(",")
 			.map((name) => name.trim())
 			.filter(Boolean);
-		const options = field_options(row.document_type, chosen);
+		const options = field_options(row.document_type, chosen, readable);
 		const dialog = new frappe.ui.Dialog({
 			title: __("Fields of {0}", [__(row.document_type)]),
 			fields: [
@@ -344,14 +357,17 @@ function choose_fields(frm, row) {
 	});
 }
 
-// The fields of a DocType to tick; names chosen that are none of them are kept until somebody unticks them.
-function field_options(doctype, chosen) {
-	const fields = frappe.get_meta(doctype).fields.filter((df) => carries_value(df));
+// The fields of a DocType to tick, of those the system's user may read; names chosen that are none of them are kept until
+// somebody unticks them.
+function field_options(doctype, chosen, readable) {
+	const fields = frappe.get_meta(doctype).fields.filter(
+		(df) => carries_value(df) && (!readable || readable.includes(df.fieldname))
+	);
 	const others = chosen.filter((name) => !fields.some(({ fieldname }) => fieldname === name));
 	const label = (df) => `${__(df.label || df.fieldname, null, doctype)} (${df.fieldname})`;
 	return [
 		...fields.map((df) => ({ label: label(df), value: df.fieldname })),
-		...others.map((name) => ({ label: name, value: name })),
+		...others.map((name) => ({ label: __("{0}, which is never sent", [name]), value: name })),
 	].map((option) => ({
 		label: integration_hub.escape(option.label),
 		value: integration_hub.escape(option.value),

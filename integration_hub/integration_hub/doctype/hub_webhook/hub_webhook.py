@@ -3,7 +3,16 @@ from frappe import _
 from frappe.model.document import Document
 
 from integration_hub.exceptions import HubError
-from integration_hub.outbound import endpoints, network, outbox, registry, subscriptions, trial, webhook_rules
+from integration_hub.outbound import (
+	endpoints,
+	network,
+	outbox,
+	registry,
+	subscriptions,
+	trial,
+	visibility,
+	webhook_rules,
+)
 from integration_hub.outbound import stock as stock_levels
 
 
@@ -84,6 +93,19 @@ def _described(pattern: str) -> str:
 	if pattern == "*":
 		return _("Everything but document.*")
 	return _("All {0} of this kind").format(len(registry.matching(pattern)))
+
+
+@frappe.whitelist()
+def readable_fields(system: str, document_type: str) -> list[str] | None:
+	"""Return the fields of a DocType that a system's user may read: none where it may not read such documents at all, and None
+	where there is no user yet."""
+	frappe.has_permission("Hub Webhook", "write", throw=True)
+	user = frappe.db.get_value("Hub Connected System", system, "user")
+	if not user:
+		return None
+	if not frappe.has_permission(document_type, "read", user=user):
+		return []
+	return sorted(visibility.readable(document_type, user)[""])
 
 
 @frappe.whitelist(methods=["POST"])
