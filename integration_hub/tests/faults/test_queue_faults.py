@@ -38,7 +38,7 @@ MOST_IN_A_BATCH = 1000
 CHANGED, CHANGES = 10, 3
 SECONDS_AN_ORDER = 1.0
 # Seconds of work of one of two workers, until so many are dead: on a busy machine the next one takes long to start.
-KILLED_AFTER = (0.1, 3.0) if VOLUME > 100 else (0.1, 1.0)
+KILLED_AFTER = (1.0, 5.0) if VOLUME > 100 else (0.1, 1.0)
 MOST_KILLS = max(8, VOLUME // 5)
 REST = ("Completed", "Failed", "Cancelled")
 
