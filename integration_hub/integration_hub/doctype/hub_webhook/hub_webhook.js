@@ -360,9 +360,9 @@ function choose_fields(frm, row) {
 // The fields of a DocType to tick, of those the system's user may read; names chosen that are none of them are kept until
 // somebody unticks them.
 function field_options(doctype, chosen, readable) {
-	const fields = frappe.get_meta(doctype).fields.filter(
-		(df) => carries_value(df) && (!readable || readable.includes(df.fieldname))
-	);
+	const fields = frappe
+		.get_meta(doctype)
+		.fields.filter((df) => carries_value(df) && (!readable || readable.includes(df.fieldname)));
 	const others = chosen.filter((name) => !fields.some(({ fieldname }) => fieldname === name));
 	const label = (df) => `${__(df.label || df.fieldname, null, doctype)} (${df.fieldname})`;
 	return [
