@@ -128,14 +128,21 @@ def set_status(doc: Document) -> None:
 
 	Not by `doc.db_set`, which notifies: four milliseconds for nothing.
 	"""
+	if not doc.flags.hub_status_is_set:
+		_find_status(doc)
+	frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
+
+
+def _find_status(doc: Document) -> None:
 	if hasattr(doc, "get_status"):
 		with one_dict(doc):
 			doc.status = doc.get_status()["status"]
-	else:
-		# v15 cannot tell the status alone, and would put a comment on the timeline for each order: nine milliseconds.
-		with skipping(doc, "add_comment"), one_dict(doc):
-			doc.set_status()
-	frappe.db.set_value(doc.doctype, doc.name, "status", doc.status, update_modified=False)
+		if doc.status != "Draft":
+			return
+	# v15 cannot tell the status alone, nor v16 an invoice's; v15 would put a comment on the timeline for each order: nine
+	# milliseconds.
+	with skipping(doc, "add_comment"), one_dict(doc):
+		doc.set_status()
 
 
 def settle_new_status(doc: Document) -> None:
@@ -146,17 +153,13 @@ def settle_new_status(doc: Document) -> None:
 		doc.outstanding_amount, doc.status = row
 	if doc.docstatus != 1 or doc.get("status") != "Draft" or not hasattr(doc, "set_status"):
 		return
-	if hasattr(doc, "get_status"):
-		with one_dict(doc):
-			doc.status = doc.get_status()["status"]
-		if doc.status != "Draft":
-			return
-	# An invoice has its own way on v16, too.
+	# Only a saved document's.
 	is_local = doc.__dict__.pop("__islocal", None)
-	with skipping(doc, "add_comment"), one_dict(doc):
-		doc.set_status()
+	_find_status(doc)
 	if is_local is not None:
 		doc.__dict__["__islocal"] = is_local
+	# `set_status` need not find it again.
+	doc.flags.hub_status_is_set = True
 
 
 def after_commit_once(callback: Callable[[], None]) -> None:

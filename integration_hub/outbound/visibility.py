@@ -1,7 +1,7 @@
 """What a system's user may read of a document: nothing else goes into an event."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TypeVar
 
@@ -36,7 +36,8 @@ def sees_all_shown(doctype: str, user: str) -> bool:
 	"""Whether the user may read every field that a business event about such a document shows; asked once a transaction."""
 	shown = SHOWN.get(doctype, {}).items()
 	return _once(
-		(doctype, user), lambda: not any(fields & hidden_fields(of, user, doctype) for of, fields in shown)
+		(doctype, user),
+		lambda: not any(hidden_fields(of, user, doctype, among=fields) for of, fields in shown),
 	)
 
 
@@ -71,13 +72,15 @@ def _values(meta) -> set[str]:
 	}
 
 
-def hidden_fields(doctype: str, user: str, parent: str) -> set[str]:
-	"""Return the fields above the user's permission levels, and those he sees masked; what opens doors is hidden from all."""
+def hidden_fields(doctype: str, user: str, parent: str, among: Iterable[str] | None = None) -> set[str]:
+	"""Return the fields (of these, or of all) above the user's permission levels, and those he sees masked; what opens doors is
+	hidden from all."""
 	meta = frappe.get_meta(doctype)
-	secret = {df.fieldname for df in meta.fields if df.fieldtype == "Password" or _opens_doors(df.fieldname)}
-	leveled = [df for df in meta.fields if df.permlevel]
+	fields = meta.fields if among is None else [df for name in among if (df := meta.get_field(name))]
+	secret = {df.fieldname for df in fields if df.fieldtype == "Password" or _opens_doors(df.fieldname)}
+	leveled = [df for df in fields if df.permlevel]
 	# Version 16 shows some fields as XXX to whom it does not trust with them.
-	masked = [df for df in meta.fields if df.get("mask")]
+	masked = [df for df in fields if df.get("mask")]
 	if leveled:
 		levels = meta.get_permlevel_access("read", parenttype=parent, user=user)
 		secret |= {df.fieldname for df in leveled if df.permlevel not in levels}
