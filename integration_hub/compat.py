@@ -246,6 +246,7 @@ def forget_request() -> None:
 	frappe.clear_messages()
 	frappe.local.cache = {}
 	frappe.db.value_cache.clear()
-	for name in ("document_cache", "role_permissions", "user_perms"):
+	for name in ("document_cache", "role_permissions", "user_perms", "field_currency"):
 		if hasattr(frappe.local, name):
 			setattr(frappe.local, name, {})
+	frappe.local.request_cache.clear()
