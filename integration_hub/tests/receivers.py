@@ -137,7 +137,7 @@ class Receiver:
 			with suppress(OSError):
 				sock.shutdown(socket.SHUT_RDWR)
 
-	def wait(self, count: int, timeout: float = 10) -> None:
+	def wait(self, count: int, timeout: float = 180) -> None:
 		"""Wait until so many requests have come.
 
 		Raises:

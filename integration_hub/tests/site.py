@@ -29,6 +29,8 @@ WATCHED = (
 	"Payment Ledger Entry",
 )
 SUSPENDED_SECONDS = 1800
+# A bell that was not heard is made up for by the second sweep at the latest.
+PATIENCE = 180
 assert set(WATCHED) > set(TRACKED_DOCTYPES) - {"Quotation"}
 
 # A worker makes a Contact for each new user, when it comes to it.
@@ -96,7 +98,7 @@ def order_of(system: str, external_id: str):
 	return frappe.get_doc("Sales Order", names[0])
 
 
-def wait_for(what: str, condition, seconds: float = 30):
+def wait_for(what: str, condition, seconds: float = PATIENCE):
 	"""Return the first true value of `condition()`, which is asked until then.
 
 	Raises:
@@ -111,7 +113,7 @@ def wait_for(what: str, condition, seconds: float = 30):
 		time.sleep(0.05)
 
 
-def wait_for_status(request: str, *statuses: str, seconds: float = 30):
+def wait_for_status(request: str, *statuses: str, seconds: float = PATIENCE):
 	"""Return a Hub Request as soon as it has one of these states."""
 	filters = {"name": request, "status": ("in", statuses)}
 	wait_for(
@@ -214,7 +216,7 @@ def _suspend_workers() -> None:
 	redis = get_redis_conn()
 	# Should this process be killed, they go on by themselves.
 	suspend(redis, ttl=SUSPENDED_SECONDS)
-	wait_for("the rest of every worker", lambda: _all_rest(redis), 60)
+	wait_for("the rest of every worker", lambda: _all_rest(redis))
 
 
 def _all_rest(redis) -> bool:
@@ -228,7 +230,7 @@ def _all_rest(redis) -> bool:
 def let_workers_end() -> None:
 	"""Wait for what earlier tests have left to workers, where there are any who do it."""
 	if not is_suspended(get_redis_conn()):
-		wait_for("the end of what is at work", lambda: not (waiting.late(0) or _at_work()), 60)
+		wait_for("the end of what is at work", lambda: not (waiting.late(0) or _at_work()))
 
 
 def _at_work() -> bool:

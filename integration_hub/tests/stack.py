@@ -23,8 +23,8 @@ from pathlib import Path
 import requests
 
 NEEDED = ("HUB_TEST_SITE", "HUB_TEST_BASE_URL", "HUB_TEST_BENCH")
-TIMEOUT = 60
-STARTS_WITHIN = 90
+TIMEOUT = 180
+STARTS_WITHIN = 240
 
 
 @dataclass(frozen=True)

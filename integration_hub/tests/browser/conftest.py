@@ -26,8 +26,9 @@ FLAGS = [
 
 @pytest.fixture(scope="session")
 def chromium(stack):
-	from playwright.sync_api import sync_playwright
+	from playwright.sync_api import expect, sync_playwright
 
+	expect.set_options(timeout=PATIENCE_MS)
 	path = os.environ.get("HUB_CHROMIUM") or (CHROMIUM if Path(CHROMIUM).exists() else None)
 	address = urlsplit(stack.base_url).hostname
 	with sync_playwright() as playwright:

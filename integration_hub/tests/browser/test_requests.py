@@ -78,6 +78,14 @@ def test_many_are_tried_again(desk, site, failing):
 		)
 
 
+@pytest.fixture
+def unhurried(site):
+	"""What waits for something is not tried again by itself while people look at it."""
+	with site.settings("Hub Settings", dependency_delay_seconds=3000):
+		yield
+
+
+@pytest.mark.usefixtures("unhurried")
 def test_a_batch_is_seen_moving_and_what_waits_is_cancelled(desk_of, person, site, systems):
 	system = systems.new()
 	done, later = order(), order(lines=[line(item_code=unique("LATER"))])

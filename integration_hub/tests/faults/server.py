@@ -20,7 +20,7 @@ from integration_hub.tests.faults.points import HEADER
 from integration_hub.tests.stack import Answer, Http, Stack, free_port
 
 CONFIG = Path(__file__).with_name("gunicorn_faults.py")
-STARTS_WITHIN = 90
+STARTS_WITHIN = 240
 DIED = None
 
 
@@ -72,7 +72,7 @@ class FaultServer:
 	def _answers(self) -> bool:
 		try:
 			return requests.get(
-				f"{self.stack.base_url}/api/method/ping", headers={"Host": self.stack.host}, timeout=60
+				f"{self.stack.base_url}/api/method/ping", headers={"Host": self.stack.host}, timeout=180
 			).ok
 		except requests.ConnectionError:
 			return False
@@ -109,7 +109,7 @@ class FaultyHttp(Http):
 		self,
 		body: dict,
 		key: str | None = None,
-		deadline: float = 30,
+		deadline: float = 180,
 		first: Answer | None = DIED,
 		verb: str = "orders.create",
 	) -> Answer:
@@ -151,7 +151,7 @@ def bench(stack: Stack, *command: str, environment: dict | None = None) -> str:
 		env={**os.environ, **(environment or {})},
 		capture_output=True,
 		text=True,
-		timeout=120,
+		timeout=300,
 	)
 	assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 	return done.stdout

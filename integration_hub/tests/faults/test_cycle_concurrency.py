@@ -43,7 +43,7 @@ class Sold:
 		return at_once([lambda body=body, key=key: self.call(verb, body, key) for body, key in calls])
 
 	def call(self, verb: str, body: dict, key: str):
-		return self.http.until_answered(body, key=key, verb=verb, deadline=60)
+		return self.http.until_answered(body, key=key, verb=verb)
 
 	@property
 	def made(self) -> dict[str, list[str]]:
@@ -221,14 +221,7 @@ def test_runs_that_place_one_order_under_other_keys(mode, faulty, item, store):
 	lines = [f.line(external_id="1", item_code=item, quantity=10, unit_price=10)]
 	body = {"mode": mode, "order": f.order(lines=lines), **WHOLE}
 	keys = [unique("key") for _number in range(8)]
-	split(
-		at_once(
-			[
-				lambda key=key: faulty.until_answered(body, key=key, verb="sales.run", deadline=60)
-				for key in keys
-			]
-		)
-	)
+	split(at_once([lambda key=key: faulty.until_answered(body, key=key, verb="sales.run") for key in keys]))
 	order = site.order_of(store.name, body["order"]["external_id"])
 	made = invariants.documents_of(order.name)
 	assert [len(made[kind]) for kind in ("fulfill", "invoice", "pay")] == [1, 1, 1]
@@ -309,8 +302,6 @@ def test_many_orders_of_one_item_at_once(faulty, item):
 	bodies = [
 		{"mode": ("staged", "atomic")[n % 2], "order": f.order(lines=lines), **WHOLE} for n in range(12)
 	]
-	answers = at_once(
-		[lambda body=body: faulty.until_answered(body, verb="sales.run", deadline=60) for body in bodies]
-	)
+	answers = at_once([lambda body=body: faulty.until_answered(body, verb="sales.run") for body in bodies])
 	assert {answer.status for answer in answers} == {201}, answers
 	assert invariants.stock_agrees(item) == before - 12

@@ -127,14 +127,14 @@ def test_without_redis_from_before_the_submit_until_after(stack, store, ear, rec
 		order(f.order())
 		usual = order(f.order())
 		queue.send_signal(signal.SIGSTOP)
-		assert order(f.order()) < 3 * usual + 3
+		assert order(f.order()) < 3 * usual + 10
 
 		for redis in (queue, cache):
 			redis.kill()
 			redis.wait(10)
 		http.get("system.ping")
 		# Frappe reads all it would have found in the cache from the database.
-		assert order(f.order()) < 30
+		assert order(f.order()) < 120
 		assert statuses(ear) == {"Pending": 4}
 		assert receiver.count == 0
 
@@ -150,7 +150,7 @@ def test_a_cache_that_never_answers_ends_in_time(stack, store, ear):
 		redis.send_signal(signal.SIGSTOP)
 		body, started = f.order(), time.monotonic()
 		answer = Http(cut_off, store.token, hub_site.refresh).post("orders.create", body)
-		assert time.monotonic() - started < 20
+		assert time.monotonic() - started < 45
 		assert answer.status >= 500, answer
 	invariants.no_order(store.name, body["external_id"])
 	assert ear.events() == []
@@ -170,11 +170,11 @@ def test_a_killed_worker_leaves_it_to_the_next(stack, ear, receiver, point, sent
 	assert (left.status, left.attempt_no, bool(left.lease)) == ("Sending", 1, True)
 
 	# Before the lease's end nobody takes it.
-	travel(ear, 20)
+	travel(ear, -30)
 	with delivery.Loop() as loop:
 		assert loop.run(60) == 0
 		assert ids(receiver) == [event] * sent
-		travel(ear, 11)
+		travel(ear, 61)
 		assert loop.run(60) == 1
 	(row,) = ear.deliveries()
 	assert (row.status, row.attempt_no) == ("Delivered", 2)
@@ -230,7 +230,7 @@ def test_many_workers_send_nothing_twice(stack, listen, store, receiver, workers
 	with processes(stack, workers):
 		events = [event for ear in ears for event in put(ear, MANY, [f"HT-{number}" for number in range(50)])]
 		for ear in ears:
-			wait_for_all(ear, MANY, seconds=60)
+			wait_for_all(ear, MANY, seconds=240)
 	assert Counter(ids(receiver)) == dict.fromkeys(events, 1)
 	rows = frappe.get_all(
 		"Integration Request",
@@ -356,10 +356,9 @@ def test_an_open_transaction_stops_no_loop(stack, listen, store, receiver):
 			VALUES ('ht-open', %s, %s, 'ht-open', 'Pending', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))""",
 			(paused.webhook, store.name),
 		)
-		started = time.monotonic()
 		put(active, 20)
-		wait_for_all(active, 20, seconds=10)
-		assert time.monotonic() - started < 5
+		# Waiting for the lock would take 50 seconds.
+		wait_for_all(active, 20, seconds=30)
 		elsewhere.rollback()
 		wait_for_all(paused, 1, "Held")
 
@@ -397,6 +396,7 @@ def test_a_bug_in_one_call_is_that_deliverys_alone(listen, store, receiver, monk
 		return post(self, url, *args, **options)
 
 	monkeypatch.setattr(Client, "post", broken)
+	monkeypatch.setattr("integration_hub.outbound.schedule.WAITS", (0, 600))
 	bug, good = (listen.push(receiver, "order.*", system=store, path=path) for path in ("/bug", "/good"))
 	put(bug, 2)
 	put(good, 20)
@@ -415,10 +415,10 @@ def test_memory_is_flat(stack, listen, store):
 		ear = listen.push(receiver, "order.*", system=store, concurrency=32)
 		with processes(stack) as (worker,):
 			put(ear, 700)
-			wait_for_all(ear, 700, seconds=60)
+			wait_for_all(ear, 700, seconds=240)
 			before = worker.memory
 			put(ear, 1_500)
-			wait_for_all(ear, 2_200, seconds=60)
+			wait_for_all(ear, 2_200, seconds=240)
 			assert worker.memory - before < 6 * 1024 * 1024
 
 
@@ -428,11 +428,9 @@ def test_an_idle_loop_takes_new_rules(stack, site, ear, receiver):
 		wait_for_all(ear, 1)
 		with site.settings("Hub Settings", webhook_allowed_networks=""):
 			(event,) = put(ear)
-			row = site.wait_for(
-				"tried", lambda: ear.deliveries(event=event, attempt_no=1, status="Scheduled")
-			)[0]
+			row = site.wait_for("tried", lambda: ear.deliveries(event=event, status="Scheduled"))[0]
 			assert row.error.startswith("address_refused: ")
-	assert receiver.count == 1
+			assert receiver.count == 1
 
 
 # -- a loop under a process manager -------------------------------------------------------------------------------
@@ -447,11 +445,15 @@ def test_the_command_delivers_survives_and_ends(stack, listen, store):
 			put(ear)
 			receiver.wait(1, 60)
 			wait_for_all(ear, 1)
+			delays = []
 			for _time in range(3):
+				before = receiver.count
 				put(ear)
 				committed = time.time()
-				receiver.wait(receiver.count + 1, 10)
-				assert receiver.requests[-1].time - committed < 1
+				receiver.wait(before + 1, 60)
+				delays.append(receiver.requests[before].time - committed)
+			# A loop that looks too seldom is late each time, a busy machine now and then.
+			assert min(delays) < 1
 			wait_for_all(ear, 4)
 
 			killed = connections(process)
@@ -468,7 +470,7 @@ def test_the_command_delivers_survives_and_ends(stack, listen, store):
 			(event,) = put(ear)
 			receiver.wait(before + 1)
 			process.send_signal(signal.SIGTERM)
-			assert process.wait(15) == 0
+			assert process.wait(60) == 0
 	(row,) = ear.deliveries(event=event)
 	assert (row.status, row.attempt_no, row.http_status) == ("Delivered", 1, 204)
 	assert len(ids(receiver)) == len(set(ids(receiver))) == 8
@@ -482,5 +484,5 @@ def test_rung_by_the_commit_the_workers_deliver(server, faulty, ear, receiver):
 	with hub_site.help_after_all():
 		answers = at_once([lambda: faulty.order(f.order()) for _number in range(12)], threads=4)
 		assert {answer.status for answer in answers} == {201}
-		wait_for_all(ear, 12, seconds=20)
+		wait_for_all(ear, 12, seconds=55)
 	assert Counter(ids(receiver)) == dict.fromkeys([event.name for event in ear.events()], 1)

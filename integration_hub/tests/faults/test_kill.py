@@ -51,6 +51,13 @@ def _order() -> dict:
 	return f.order(customer={"name": f.unique("Fresh Customer")}, shipping_address=f.address())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_help(site):
+	"""The tests say who works, and when."""
+	with site.no_help():
+		yield
+
+
 @pytest.fixture(scope="module")
 def killed(server, faulty, store):
 	return Killed(server, faulty, store.name)

@@ -52,6 +52,13 @@ SEED = int(os.environ.get("HUB_KILLS_SEED", 20261121))
 THREADS = 4
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_help(site):
+	"""The tests say who works, and when."""
+	with site.no_help():
+		yield
+
+
 @pytest.fixture(scope="module")
 def item(factory, masters):
 	"""A stock item of which there is plenty."""
@@ -161,7 +168,7 @@ class Killed:
 def resume(client, bodies: list[dict]) -> list:
 	"""Send the same calls again until they are answered for good."""
 	return at_once(
-		[lambda body=body: client.until_answered(body, verb="sales.run", deadline=60) for body in bodies],
+		[lambda body=body: client.until_answered(body, verb="sales.run") for body in bodies],
 		threads=THREADS,
 	)
 
@@ -215,6 +222,7 @@ def test_a_staged_call_goes_on_by_the_sweep_or_when_asked_to(server, faulty, sto
 	"""By requests.retry, which takes over from a dead worker as soon as its lease is over; the others by the sweep alone."""
 	killed = Killed(server, faulty, SWEPT, "staged", item)
 	asked = {point: request_of(store.name, killed.bodies[point]).name for point in ASKED}
+	site.set_row("Hub Request", asked[ASKED[-1]], lease_until=("UTC", LEASE_SECONDS))
 	early = faulty.post("requests.retry", {"id": asked[ASKED[-1]]})
 	assert (early.status, early.code) == (409, "state_conflict"), early
 	wait_for_leases(store.name)

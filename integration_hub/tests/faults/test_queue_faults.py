@@ -216,7 +216,7 @@ def give_up_leases(system: str, seconds: int = idempotency.LEASE_SECONDS) -> Non
 
 def kill_until_done(system: str, drains: Drains, count: int) -> None:
 	"""Kill a worker now and then, until so many requests are completed."""
-	deadline, kill_at = time.monotonic() + 60 + VOLUME * SECONDS_AN_ORDER, 0.0
+	deadline, kill_at = time.monotonic() + 300 + VOLUME * SECONDS_AN_ORDER, 0.0
 
 	def done() -> int:
 		hub_site.refresh()
@@ -304,7 +304,7 @@ def test_what_the_dead_left_takes_up_no_place_for_ever(system, site):
 			next_attempt_at=None,
 			lease_until=("UTC", -1),
 		)
-	queue.drain(seconds=30)
+	queue.drain()
 	rows = {row.name: row for row in requests_of(shop.name)}
 	assert {row.status for row in rows.values()} == {"Completed"}
 	assert [rows[request].attempt_no for request in requests[-2:]] == [2, 2]
@@ -385,7 +385,7 @@ def _insert_request_of(system: str, external_id: str, body: dict | None = None) 
 	return idempotency.insert(new).name
 
 
-def _wait_for_a_waiting_insert(watcher, seconds: float = 30) -> None:
+def _wait_for_a_waiting_insert(watcher, seconds: float = 120) -> None:
 	deadline = time.monotonic() + seconds
 	while not watcher.execute(
 		"""SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() AND time_ms > 200
@@ -407,7 +407,7 @@ def test_a_series_that_somebody_holds_keeps_no_order_from_its_place(system, site
 		holder.execute(f"INSERT INTO tabSeries (name, current) VALUES ('{prefix}', 41)")
 		released = threading.Timer(queue.SERIES_SECONDS + 1, lambda: holder.execute("COMMIT"))
 		released.start()
-		queue.drain(seconds=30)
+		queue.drain()
 		released.join()
 	(row,) = [row for row in requests_of(shop.name) if row.name == request]
 	assert (row.status, row.attempt_no) == ("Completed", 1)
@@ -423,7 +423,7 @@ def test_a_pause_of_the_site_stops_who_is_draining(system, site):
 		assert waiting.claim(row) is None
 		assert request not in [row.name for row in waiting.due()]
 		frappe.db.rollback()
-	queue.drain(seconds=30)
+	queue.drain()
 	site.wait_for_status(request, "Completed")
 
 
@@ -470,7 +470,7 @@ def test_without_redis_from_before_the_202_until_after(how, stack, system, site)
 		answers.append(http.post("orders.create_many", batch_of([order()])))
 		# What is done after an answer delays the next one.
 		assert http.get("system.ping").status == 200
-		assert time.monotonic() - started < 10
+		assert time.monotonic() - started < 25
 	assert [answer.status for answer in answers] == [202] * 4, answers
 	assert {row.status for row in requests_of(shop.name)} == {"Queued"}
 
@@ -501,7 +501,7 @@ def test_two_systems_four_workers(stack, system, site):
 		return not frappe.db.count("Hub Request", {"system": ("in", names), "status": ("not in", REST)})
 
 	with drained(stack, workers=4):
-		hub_site.wait_for("all calls", all_done, seconds=60)
+		hub_site.wait_for("all calls", all_done, seconds=240)
 	assert most == {shop.name: limit for shop, limit in zip(shops, (1, 2), strict=True)}
 	for shop in shops:
 		each_once(shop.name, ids[shop.name])
@@ -530,13 +530,13 @@ def test_what_waited_for_its_order_keeps_its_turn(stack, system, site):
 		return accepted(shop, "orders.update", said, Idempotency_Key=unique("K"))
 
 	early = [change(number) for number in numbers[:-1]]
-	queue.drain(seconds=20)
+	queue.drain()
 	for request in early:
 		site.wait_for_status(request, "Retry Scheduled")
 	with nobody_at_work(site, shop):
 		assert shop.http.post("orders.create", body).status == 201
 		late = change(numbers[-1])
-	queue.drain(seconds=30)
+	queue.drain()
 	rows = [site.wait_for_status(request, "Completed") for request in [*early, late]]
 	ended = [row.completed_at for row in rows]
 	assert ended == sorted(ended)
@@ -554,12 +554,12 @@ def test_a_locked_system_keeps_its_own_calls_only(stack, system, site):
 	with second_connection() as person:
 		person.execute(f"SELECT name FROM `tabHub Connected System` WHERE name = '{busy.name}' FOR UPDATE")
 		started = time.monotonic()
-		queue.drain(seconds=20)
-		assert time.monotonic() - started < 15
+		queue.drain()
+		assert time.monotonic() - started < 45
 		rows = {row.name: row for name in (busy.name, other.name) for row in requests_of(name)}
 		assert (rows[waits].status, rows[waits].attempt_no) == ("Queued", 0)
 		assert (rows[free].status, rows[free].attempt_no) == ("Completed", 1)
-	queue.drain(seconds=20)
+	queue.drain()
 	(row,) = requests_of(busy.name)
 	assert (row.status, row.attempt_no) == ("Completed", 1)
 	log_is_complete(busy.name)
@@ -591,12 +591,12 @@ def test_a_claim_that_the_database_undoes(errno, system, site):
 		free = accepted(other, "orders.create", order())
 	with claims_refused_by_the_database(unlucky.name, errno):
 		started = time.monotonic()
-		queue.drain(seconds=20)
-		assert time.monotonic() - started < 15
+		queue.drain()
+		assert time.monotonic() - started < 45
 		rows = {row.name: row for name in (unlucky.name, other.name) for row in requests_of(name)}
 		assert (rows[waits].status, rows[waits].attempt_no) == ("Queued", 0)
 		assert (rows[free].status, rows[free].attempt_no) == ("Completed", 1)
-	queue.drain(seconds=20)
+	queue.drain()
 	(row,) = requests_of(unlucky.name)
 	assert (row.status, row.attempt_no) == ("Completed", 1)
 

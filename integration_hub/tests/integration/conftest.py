@@ -15,8 +15,10 @@ def _fresh(site):
 
 
 @pytest.fixture
-def listen(systems):
+def listen(systems, site):
 	"""Makes systems that are told of events: `listen.pull("order.*")`, `listen.push(receiver, "order.*")`."""
+	# What earlier tests left to workers would be heard, too.
+	site.let_workers_end()
 	from integration_hub.tests.events import Listening
 
 	with Listening(systems) as listening:

@@ -57,7 +57,7 @@ def accepted(shop, verb: str, body: dict, **headers) -> str:
 
 
 def done(site, shop, request: str) -> dict:
-	site.wait_for_status(request, "Completed", "Failed", seconds=45)
+	site.wait_for_status(request, "Completed", "Failed")
 	return told(shop, request)
 
 
@@ -267,7 +267,7 @@ def test_a_payment_that_comes_before_its_order_waits_for_it(shop, site):
 	body = order()
 	target = {"external_id": body["external_id"]}
 	paid = accepted(shop, "sales.pay", {"order": target, "external_id": unique("P"), "method": "Cash"})
-	waits = site.wait_for_status(paid, "Retry Scheduled", seconds=45)
+	waits = site.wait_for_status(paid, "Retry Scheduled")
 	assert (waits.error_code, waits.waits) == ("not_found", 1)
 	placed = accepted(shop, "orders.create", body)
 	assert done(site, shop, placed)["status"] == "Completed"
@@ -290,14 +290,14 @@ def test_what_lacks_something_is_tried_as_often_as_the_site_says(change, code, s
 		for attempt in (1, 2, 3):
 			site.set_row("Hub Request", request, next_attempt_at=("UTC", -1))
 			queue.drain(seconds=10)
-			site.wait_for("an attempt", lambda a=attempt: told(shop, request)["attempts"] >= a, 45)
-		row = site.wait_for_status(request, "Failed", seconds=45)
+			site.wait_for("an attempt", lambda a=attempt: told(shop, request)["attempts"] >= a)
+		row = site.wait_for_status(request, "Failed")
 	assert (row.error_code, row.attempt_no, row.waits) == (code, 3, 0)
 
 
 def test_what_the_books_forbid_is_not_tried_again(shop, site):
 	request = accepted(shop, "orders.create", order(charges=[{"code": "unmapped", "amount": 1}]))
-	row = site.wait_for_status(request, "Completed", "Failed", "Retry Scheduled", seconds=45)
+	row = site.wait_for_status(request, "Completed", "Failed", "Retry Scheduled")
 	assert (row.status, row.error_code, row.attempt_no) == ("Failed", "charge_not_mapped", 1)
 
 
@@ -540,7 +540,7 @@ def test_retry_by_code(shop, site, stack, factory):
 	stack.run("integration-hub", "drain", site=stack.site)
 	for body in bodies:
 		request = site.request_of(shop.name, body["external_id"])[0]
-		site.wait_for_status(request.name, "Completed", seconds=45)
+		site.wait_for_status(request.name, "Completed")
 
 
 def test_the_doctor_finds_what_is_late(systems, site, stack):

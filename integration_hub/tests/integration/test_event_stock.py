@@ -130,7 +130,7 @@ def test_who_caused_it_is_told_as_well(listen, systems, goods, masters):
 def test_a_worker_looks_once_goods_move(ear, goods, masters, site):
 	"""Nobody looks here: the bell is rung by the document, and a worker of the bench hears it."""
 	item = goods(10)
-	site.wait_for("the level to be told", lambda: ear.events(), seconds=60)
+	site.wait_for("the level to be told", lambda: ear.events())
 	(row,) = ear.events()
 	assert (row.data["stock"]["item_code"], row.data["stock"]["available"]) == (item, 10)
 

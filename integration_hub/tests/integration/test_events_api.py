@@ -431,11 +431,11 @@ def test_events_are_sent_again_under_their_ids(listen, site):
 		ear = listen.push(receiver, "order.*")
 		written = write(ear.system.name, 2, webhook=ear.webhook)
 		outbox.ring()
-		receiver.wait(2, timeout=30)
+		receiver.wait(2)
 		site.wait_for("delivered", lambda: states(ear) == [("Delivered", 1)] * 2)
 		bodies = {request.headers["webhook-id"]: request.body for request in receiver.requests}
 		assert replayed(ear.system, ids=[written[1]]) == (1, 0)
-		receiver.wait(3, timeout=30)
+		receiver.wait(3)
 		again = receiver.requests[2]
 		assert (again.headers["webhook-id"], again.body) == (written[1], bodies[written[1]])
 		site.wait_for("delivered again", lambda: states(ear) == [("Delivered", 1)] * 2)
@@ -448,7 +448,7 @@ def test_what_is_under_way_is_skipped(quiet, site):
 		ear = quiet(receiver)
 		written = write(ear.system.name, 2, webhook=ear.webhook)
 		sending = ear.deliveries(event=written[0])[0].name
-		site.set_row(DELIVERY, sending, status="Sending", lease="another", due_at=("UTC", 25), attempt_no=3)
+		site.set_row(DELIVERY, sending, status="Sending", lease="another", due_at=("UTC", 600), attempt_no=3)
 		assert replayed(ear.system, ids=written) == (1, 1)
 		(row,) = ear.deliveries(event=written[0])
 		assert (row.status, row.lease, row.attempt_no, row.redelivered_by) == ("Sending", "another", 3, None)
@@ -516,8 +516,10 @@ def test_those_of_a_time(quiet, site):
 			((local + timedelta(hours=2)).isoformat(), None, written[2:]),
 			("2026-03-01T15:00:00Z", "2026-03-01T12:00:00Z", []),
 		):
-			frappe.db.sql("DELETE FROM `tabHub Event Delivery` WHERE webhook = %s", (ear.webhook,))
-			frappe.db.commit()
+			# One by one: by webhook it would meet a worker that holds them.
+			for row in ear.deliveries():
+				frappe.db.sql("DELETE FROM `tabHub Event Delivery` WHERE name = %s", (row.name,))
+				frappe.db.commit()
 			body = {"since": since, **({"until": until} if until else {})}
 			assert replayed(ear.system, **body) == (len(expected), 0), body
 			assert sorted(row.event for row in ear.deliveries()) == sorted(expected), body
@@ -610,5 +612,5 @@ def test_a_failing_receiver_does_not_fail_the_call(listen, site):
 		ear = listen.push(receiver, "order.*")
 		written = write(ear.system.name, 1)
 		assert replayed(ear.system, ids=written) == (1, 0)
-		receiver.wait(1, timeout=30)
-		site.wait_for("scheduled", lambda: states(ear) == [("Scheduled", 1)])
+		receiver.wait(1)
+		site.wait_for("scheduled", lambda: [state for state, _tries in states(ear)] == ["Scheduled"])

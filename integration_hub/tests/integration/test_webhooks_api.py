@@ -574,7 +574,7 @@ def test_paused_events_are_held_and_sent_after_resuming(listen, masters, site):
 
 		resumed = updated(ear.system, ear.webhook, status="active")
 		assert (resumed["status"], resumed["paused_because"]) == ("active", None)
-		receiver.wait(2, timeout=30)
+		receiver.wait(2)
 		site.wait_for("delivered", lambda: len(ear.deliveries(status="Delivered")) == 2)
 		sent = [json.loads(request.body)["data"]["order"]["name"] for request in receiver.requests]
 		assert sorted(sent) == sorted(row.reference_name for row in ear.deliveries())
@@ -591,7 +591,7 @@ def test_delete_removes_deliveries_and_keeps_events(listen, masters, site):
 		ear = listen.push(receiver, "order.submitted", echo=True)
 		kept = listen.push(receiver, "order.*", echo=True, system=ear.system, path="/kept")
 		placed(ear.http)
-		receiver.wait(2, timeout=30)
+		receiver.wait(2)
 		site.wait_for(
 			"both", lambda: kept.deliveries(status="Delivered") and ear.deliveries(status="Delivered")
 		)
@@ -675,7 +675,7 @@ def test_a_test_event_does_not_wait_longer_than_a_delivery(listen):
 		answer = tried(ear.system, ear.webhook)
 	assert (answer["delivered"], answer["http_status"]) == (False, None)
 	assert answer["error"].startswith("timeout:"), answer
-	assert 4_500 < answer["duration_ms"] < 7_000
+	assert 4_500 < answer["duration_ms"] < 14_000
 
 
 def test_a_paused_endpoint_can_be_tried(listen):
