@@ -10,7 +10,7 @@ import frappe
 from frappe.utils.background_jobs import get_redis_conn
 
 from integration_hub.constants.custom_fields import TRACKED_DOCTYPES
-from integration_hub.core import waiting
+from integration_hub.core import queue, waiting
 
 # What a refused call must not have touched.
 WATCHED = (
@@ -29,8 +29,8 @@ WATCHED = (
 	"Payment Ledger Entry",
 )
 SUSPENDED_SECONDS = 1800
-# A bell that was not heard is made up for by the second sweep at the latest.
-PATIENCE = 180
+# A bell that was not heard is made up for by the sweep, which comes every four minutes on version 16.
+PATIENCE = 300
 assert set(WATCHED) > set(TRACKED_DOCTYPES) - {"Quotation"}
 
 # A worker makes a Contact for each new user, when it comes to it.
@@ -222,15 +222,21 @@ def _suspend_workers() -> None:
 def _all_rest(redis) -> bool:
 	"""Tell whether every worker has seen that it is suspended; one that waits for a job sees it after the next."""
 	states = [worker.get_state() for worker in Worker.all(connection=redis)]
-	for _worker in range(states.count(WorkerStatus.IDLE)):
-		frappe.enqueue("frappe.ping", queue="short")
+	for number in range(states.count(WorkerStatus.IDLE)):
+		frappe.enqueue("frappe.ping", queue="short", job_id=f"hub-tests.ping.{number}", deduplicate=True)
 	return set(states) <= {WorkerStatus.SUSPENDED}
 
 
 def let_workers_end() -> None:
-	"""Wait for what earlier tests have left to workers, where there are any who do it."""
+	"""End what earlier tests have left, beside the workers, where there are any who do it."""
+
+	def ended() -> bool:
+		queue.drain()
+		refresh()
+		return not (waiting.late(0) or _at_work())
+
 	if not is_suspended(get_redis_conn()):
-		wait_for("the end of what is at work", lambda: not (waiting.late(0) or _at_work()))
+		wait_for("the end of what is at work", ended)
 
 
 def _at_work() -> bool:

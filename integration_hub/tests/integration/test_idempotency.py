@@ -163,6 +163,7 @@ def test_a_key_of_255_characters_is_kept(shop, hub, site):
 	],
 )
 def test_a_malformed_key_is_refused(key, shop, hub, site):
+	site.let_workers_end()
 	before = len(site.log_rows(shop.name))
 	with expect.nothing_made("Hub Request"):
 		answer = hub.post("orders.create", order(), key=key)
@@ -289,6 +290,7 @@ def test_a_call_that_still_runs(shop, hub, site):
 	assert problem["instance"].endswith(f"requests.get?id={first.message['id']}")
 	expect.problem(hub.post("orders.create", body | {"note": "x"}), 422, "idempotency_key_reused")
 	assert [row.hub_error_code for row in site.log_rows(shop.name)[rows:]] == ["idempotency_key_reused"]
+	site.set_row("Hub Request", first.message["id"], status="Completed", lease_until=None)
 
 
 # -- an external id after its order was cancelled -------------------------------------------------------------------

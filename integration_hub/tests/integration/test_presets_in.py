@@ -194,6 +194,8 @@ def sound_order() -> dict:
 	for line in lines:
 		line["quantity"] = 1
 	body["financial_status"] = "paid"
+	# The PO number of the Sales Order: once a customer.
+	body["name"] = unique("S")
 	return body
 
 

@@ -58,6 +58,7 @@ WHOLE = {"fulfill": {}, "invoice": {}, "pay": {"method": "Cash"}}
 @MODES
 def test_from_order_to_refund(mode, hub, cart, shop):
 	body = cart(mode=mode, **WHOLE, refund={"lines": [{"external_id": "1", "quantity": 1}], "method": "Cash"})
+	the_site.let_workers_end()
 	before = the_site.census()
 
 	answer = run(hub, body)
@@ -150,6 +151,7 @@ def test_an_order_that_is_there(mode, by, hub, cart):
 	sent = cart()["order"]
 	name = placed(hub, **sent).order["name"]
 	target = {"external_id": sent["external_id"]} if by == "external_id" else {"name": name}
+	the_site.let_workers_end()
 	before = the_site.census()
 	answer = run(hub, {"mode": mode, "order": target, **WHOLE}, key=unique("key"))
 	assert answer.order["name"] == name
@@ -162,6 +164,7 @@ def test_an_order_that_is_there(mode, by, hub, cart):
 def test_an_order_placed_before_with_the_same_content_is_found(mode, hub, cart):
 	body = cart(mode=mode, fulfill={})
 	name = placed(hub, **body["order"]).order["name"]
+	the_site.let_workers_end()
 	before = the_site.census()
 	assert run(hub, body).order["name"] == name
 	made = the_site.grown(before)

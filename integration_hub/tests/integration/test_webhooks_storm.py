@@ -72,7 +72,7 @@ def finish(site, platform) -> None:
 		site.refresh()
 		return not under_way()
 
-	site.wait_for("the end of the storm", ended, seconds=600)
+	site.wait_for("the end of the storm", ended, seconds=1800)
 
 
 def state(site, platform) -> dict[str, tuple]:
