@@ -249,4 +249,6 @@ def forget_request() -> None:
 	for name in ("document_cache", "role_permissions", "user_perms", "field_currency"):
 		if hasattr(frappe.local, name):
 			setattr(frappe.local, name, {})
-	frappe.local.request_cache.clear()
+	# v15 makes it at its first use.
+	if hasattr(frappe.local, "request_cache"):
+		frappe.local.request_cache.clear()

@@ -4,13 +4,15 @@ import ipaddress
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import frappe
 from frappe import _
 from frappe.model.document import Document
+from frappe.utils import get_datetime
 
 from integration_hub import compat
-from integration_hub.core.prefetch import prefetch
+from integration_hub.core import prefetch
 from integration_hub.exceptions import (
 	AddressNotAllowed,
 	NotAuthenticated,
@@ -19,6 +21,7 @@ from integration_hub.exceptions import (
 	SystemNotConnected,
 )
 
+DOCTYPE = "Hub Connected System"
 # How long several calls of one system share what Frappe keeps in memory for a request.
 FRESH_SECONDS = 1.0
 
@@ -52,10 +55,19 @@ class Caller:
 			)
 
 
-def from_system(name: str) -> Caller:
-	"""Return the caller for a Connected System's name."""
-	prefetch(name)
-	system = frappe.get_cached_doc("Hub Connected System", name)
+def from_system(name: str, modified: datetime | None = None) -> Caller:
+	"""Return the caller for a Connected System's name.
+
+	Args:
+		modified: when it was saved last; by default the database is asked. Somebody who began before that may have put
+			the system as it was into the cache, where it would stay.
+	"""
+	modified = modified or frappe.db.get_value(DOCTYPE, name, "modified")
+	prefetch.prefetch(name)
+	system = frappe.get_cached_doc(DOCTYPE, name)
+	if get_datetime(system.modified) != modified:
+		frappe.clear_document_cache(DOCTYPE, name)
+		system = frappe.get_cached_doc(DOCTYPE, name)
 	return Caller(system, frozenset(row.scope for row in system.scopes))
 
 
@@ -69,14 +81,14 @@ def identify() -> Caller:
 	user = frappe.session.user
 	if user in ("Guest", "", None):
 		raise NotAuthenticated(_("Send the header: Authorization: token <api key>:<api secret>."))
-	name = system_of(user)
-	if not name:
+	found = frappe.db.get_value(DOCTYPE, {"user": user}, ["name", "modified"])
+	if not found:
 		raise SystemNotConnected(
 			_(
 				"User {0} belongs to no Connected System. Use the credentials that Integration Hub made."
 			).format(user)
 		)
-	return from_system(name)
+	return from_system(*found)
 
 
 def check_enabled(caller: Caller) -> None:
@@ -87,7 +99,7 @@ def check_enabled(caller: Caller) -> None:
 
 def system_of(user: str) -> str | None:
 	"""Return the name of the Connected System whose user this is."""
-	return frappe.db.get_value("Hub Connected System", {"user": user}, "name")
+	return frappe.db.get_value(DOCTYPE, {"user": user}, "name")
 
 
 def check_address(caller: Caller) -> None:
@@ -148,8 +160,9 @@ def act_for(system: str) -> None:
 	"""Take on a system's user within `worker`.
 
 	What Frappe keeps in memory for a request, several calls of one system share for a moment; a try that is rolled back
-	forgets it by itself.
+	forgets it by itself. Who wants to be told of what is asked for each.
 	"""
+	prefetch.forget()
 	user, now = from_system(system).user or "Guest", time.monotonic()
 	if frappe.session.user != user or now > getattr(frappe.local, "hub_fresh_until", 0.0):
 		frappe.set_user(user)

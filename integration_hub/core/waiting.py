@@ -82,7 +82,8 @@ def _due_of(system: str) -> list[Due]:
 
 _DUE_INDEX = "system_status_next_attempt_at_index"
 # Something about the same thing is at work, or came before and waits for its own turn; what waits for something that is
-# not there yet lets the others pass, for they may bring it. A first try while its caller waits is no worker's.
+# not there yet lets the others pass, for they may bring it. A first try while its caller waits is no worker's; a
+# further one of his counts while it lasts.
 _AHEAD = f"""other.system = r.system AND other.subject = r.subject AND other.name <> r.name AND (
 		other.status = '{S.PROCESSING}' AND (other.asynchronous = 1 OR other.attempt_no > 1)
 		OR other.status IN {_WAITING} AND other.waits = 0 AND (other.received_at, other.name) < (r.received_at, r.name))"""

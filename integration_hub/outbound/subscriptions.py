@@ -4,7 +4,6 @@ Kept fresh across processes by a version in the cache, looked at once a request:
 reads there anyway. With the cache gone, each request reads the database.
 """
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -93,14 +92,15 @@ _kept: dict[str, Subscriptions] = {}
 
 def current() -> Subscriptions:
 	"""Return what is wanted now."""
-	looked = getattr(frappe.local, "hub_subscriptions", None)
-	if looked is not None and time.monotonic() - looked[1] < prefetch.FRESH_SECONDS:
-		return looked[0]
+	look = prefetch.look()
+	known = getattr(frappe.local, "hub_subscriptions", None)
+	if known is not None and known[1] is look:
+		return known[0]
 	kept = _kept.get(frappe.local.site)
-	if kept is None or prefetch.subscriptions_version() != kept.version:
+	if kept is None or look.version != kept.version:
 		# Not published from here: this transaction may see an older state than the one that is published.
 		kept = _kept[frappe.local.site] = _load_if_there()
-	frappe.local.hub_subscriptions = (kept, time.monotonic())
+	frappe.local.hub_subscriptions = (kept, look)
 	return kept
 
 
@@ -113,16 +113,13 @@ def changed() -> None:
 def forget() -> None:
 	"""Look again at the next document event of this process."""
 	frappe.local.hub_subscriptions = None
-	frappe.local.hub_subscriptions_version = None
 	_kept.pop(frappe.local.site, None)
 
 
 def publish_version() -> None:
 	"""Write the database's version into the cache; also by each sweep, for a cache that was away meanwhile."""
 	with suppress(RedisError):
-		# The key is the site's own; Frappe's way keeps a copy in memory that a long job would go on reading.
-		# nosemgrep: frappe-cache-breaks-multitenancy
-		frappe.cache.set(frappe.cache.make_key(prefetch.SUBSCRIPTIONS_VERSION), _version())
+		prefetch.publish(_version())
 
 
 def _version() -> str:

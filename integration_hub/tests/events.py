@@ -23,6 +23,7 @@ from frappe.utils import nowdate
 
 from erpnext.accounts.doctype.payment_entry.payment_entry import get_payment_entry
 
+from integration_hub.core import prefetch
 from integration_hub.tests import site
 from integration_hub.tests.factories import CUSTOMER
 from integration_hub.tests.receivers import Receiver
@@ -163,7 +164,7 @@ def events_of(system: str) -> list[_dict]:
 
 def new_request() -> None:
 	"""Let this process look at the subscriptions again, as each web request does when it begins."""
-	frappe.local.hub_subscriptions = frappe.local.hub_subscriptions_version = None
+	prefetch.forget()
 
 
 @contextmanager
