@@ -77,6 +77,18 @@ def test_a_disabled_system(systems, site):
 	assert shop.http.post("orders.create", order()).status == 201
 
 
+def test_an_older_copy_in_the_cache_does_not_stay(systems, site):
+	"""Whoever began before a system was disabled may put it into the cache as it was."""
+	shop = systems.new()
+	before = frappe.get_doc("Hub Connected System", shop.name)
+	shop.change(enabled=0)
+	key = frappe.get_document_cache_key("Hub Connected System", shop.name)
+	frappe.cache.set_value(key, before)
+	expect.problem(shop.http.post("orders.create", order()), 403, "system_not_connected")
+	site.refresh()
+	assert frappe.get_cached_doc("Hub Connected System", shop.name).enabled == 0
+
+
 def test_a_revoked_key(systems):
 	from integration_hub.core import credentials
 

@@ -16,6 +16,7 @@ from erpnext.selling.doctype.sales_order.sales_order import make_delivery_note, 
 from erpnext.stock.doctype.delivery_note.delivery_note import make_sales_return as make_return
 
 from integration_hub import tasks
+from integration_hub.core import context
 from integration_hub.outbound import capture, subscriptions
 from integration_hub.outbound.registry import matching
 from integration_hub.tests import expect
@@ -608,6 +609,19 @@ def test_a_webhook_is_seen_by_every_process_at_once(listen, hub, desk, item, sit
 		placed(hub, lines=cart(item))
 	desk.order()
 	assert ear.heard() == []
+
+
+def test_a_worker_looks_for_each_call_again(listen, shop, site):
+	"""Between two calls that one worker does right after each other, somebody asks for the events."""
+	listen.made_elsewhere(shop)
+	with site.no_help(), context.worker():
+		context.act_for(shop.name)
+		subscriptions.current()
+		body = {"mode": "pull", "events": ["order.submitted"], "echo": True}
+		made = shop.http.post("webhooks.create", body)
+		assert made.status == 201, made
+		context.act_for(shop.name)
+		assert made.message["id"] in {one.webhook for one in subscriptions.current().to("order.submitted")}
 
 
 def test_a_flushed_cache_loses_nothing(listen, hub, desk, item, site):
