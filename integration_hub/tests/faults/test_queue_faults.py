@@ -626,8 +626,8 @@ def test_a_worker_that_loses_its_connection_loses_no_call(stack, system, site):
 				kills += 1
 				time.sleep(0.4)
 			time.sleep(0.01)
-	process.communicate()
-	assert kills
+	output, _errors = process.communicate()
+	assert kills, output
 	give_up_leases(shop.name)
 	frappe.db.sql(
 		"UPDATE `tabHub Request` SET next_attempt_at = UTC_TIMESTAMP(6) WHERE `system` = %s AND next_attempt_at IS NOT NULL",
