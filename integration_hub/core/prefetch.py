@@ -6,6 +6,7 @@ Sole owner of the subscriptions' version in the cache: what tells a process that
 import pickle
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -16,16 +17,18 @@ VERSION_SECONDS = 5
 _VERSION_KEY = "hub_subscriptions_version"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Look:
-	"""A look at the version of the subscriptions; None: the cache does not know it, or does not answer."""
+	"""A look at the version of the subscriptions; None: the cache does not know it, or does not answer.
+
+	Attributes:
+		at: when, in seconds of the monotonic clock.
+		found: what was made of it, for whoever looks again while it counts.
+	"""
 
 	version: str | None
 	at: float
-
-	@property
-	def is_fresh(self) -> bool:
-		return time.monotonic() - self.at < VERSION_SECONDS
+	found: Any = None
 
 
 def prefetch(system: str) -> None:
@@ -36,7 +39,7 @@ def prefetch(system: str) -> None:
 	documents = [("Hub Settings", "Hub Settings"), ("Hub Connected System", system)]
 	keys = {frappe.cache.make_key(frappe.get_document_cache_key(*each)): each for each in documents}
 	missing = [key for key in keys if frappe.local.cache.get(key) is None]
-	if not missing and _looked():
+	if not missing and getattr(frappe.local, "hub_look", None):
 		return
 	try:
 		# Frappe's own way to read a document from the cache, for several at a time.
@@ -53,7 +56,11 @@ def prefetch(system: str) -> None:
 
 def look() -> Look:
 	"""Return how the subscriptions' version was found in this call: the same object as long as it counts."""
-	return _looked() or _keep(_ask())
+	# Asked at each document event: no call more than needed.
+	looked = getattr(frappe.local, "hub_look", None)
+	if looked is None or time.monotonic() - looked.at > VERSION_SECONDS:
+		return _keep(_ask())
+	return looked
 
 
 def forget() -> None:
@@ -70,11 +77,6 @@ def publish(version: str) -> None:
 	# The key is the site's own; Frappe's way keeps a copy in memory that a long job would go on reading.
 	# nosemgrep: frappe-cache-breaks-multitenancy
 	frappe.cache.set(frappe.cache.make_key(_VERSION_KEY), version)
-
-
-def _looked() -> Look | None:
-	looked = getattr(frappe.local, "hub_look", None)
-	return looked if looked is not None and looked.is_fresh else None
 
 
 def _ask() -> bytes | None:

@@ -93,14 +93,13 @@ _kept: dict[str, Subscriptions] = {}
 def current() -> Subscriptions:
 	"""Return what is wanted now."""
 	look = prefetch.look()
-	known = getattr(frappe.local, "hub_subscriptions", None)
-	if known is not None and known[1] is look:
-		return known[0]
+	if look.found is not None:
+		return look.found
 	kept = _kept.get(frappe.local.site)
 	if kept is None or look.version != kept.version:
 		# Not published from here: this transaction may see an older state than the one that is published.
 		kept = _kept[frappe.local.site] = _load_if_there()
-	frappe.local.hub_subscriptions = (kept, look)
+	look.found = kept
 	return kept
 
 
@@ -112,7 +111,7 @@ def changed() -> None:
 
 def forget() -> None:
 	"""Look again at the next document event of this process."""
-	frappe.local.hub_subscriptions = None
+	prefetch.forget()
 	_kept.pop(frappe.local.site, None)
 
 
