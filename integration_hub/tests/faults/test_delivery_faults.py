@@ -127,14 +127,14 @@ def test_without_redis_from_before_the_submit_until_after(stack, store, ear, rec
 		order(f.order())
 		usual = order(f.order())
 		queue.send_signal(signal.SIGSTOP)
-		assert order(f.order()) < 3 * usual + 10
+		assert order(f.order()) < 3 * usual + 3
 
 		for redis in (queue, cache):
 			redis.kill()
 			redis.wait(10)
 		http.get("system.ping")
 		# Frappe reads all it would have found in the cache from the database.
-		assert order(f.order()) < 120
+		assert order(f.order()) < 30
 		assert statuses(ear) == {"Pending": 4}
 		assert receiver.count == 0
 
@@ -150,7 +150,7 @@ def test_a_cache_that_never_answers_ends_in_time(stack, store, ear):
 		redis.send_signal(signal.SIGSTOP)
 		body, started = f.order(), time.monotonic()
 		answer = Http(cut_off, store.token, hub_site.refresh).post("orders.create", body)
-		assert time.monotonic() - started < 45
+		assert time.monotonic() - started < 20
 		assert answer.status >= 500, answer
 	invariants.no_order(store.name, body["external_id"])
 	assert ear.events() == []
@@ -356,9 +356,10 @@ def test_an_open_transaction_stops_no_loop(stack, listen, store, receiver):
 			VALUES ('ht-open', %s, %s, 'ht-open', 'Pending', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))""",
 			(paused.webhook, store.name),
 		)
+		started = time.monotonic()
 		put(active, 20)
-		# Waiting for the lock would take 50 seconds.
-		wait_for_all(active, 20, seconds=30)
+		wait_for_all(active, 20, seconds=10)
+		assert time.monotonic() - started < 5
 		elsewhere.rollback()
 		wait_for_all(paused, 1, "Held")
 
@@ -452,8 +453,7 @@ def test_the_command_delivers_survives_and_ends(stack, listen, store):
 				committed = time.time()
 				receiver.wait(before + 1, 60)
 				delays.append(receiver.requests[before].time - committed)
-			# A loop that looks too seldom is late each time, a busy machine now and then.
-			assert min(delays) < 1
+			assert max(delays) < 1
 			wait_for_all(ear, 4)
 
 			killed = connections(process)
@@ -470,7 +470,7 @@ def test_the_command_delivers_survives_and_ends(stack, listen, store):
 			(event,) = put(ear)
 			receiver.wait(before + 1)
 			process.send_signal(signal.SIGTERM)
-			assert process.wait(60) == 0
+			assert process.wait(15) == 0
 	(row,) = ear.deliveries(event=event)
 	assert (row.status, row.attempt_no, row.http_status) == ("Delivered", 1, 204)
 	assert len(ids(receiver)) == len(set(ids(receiver))) == 8

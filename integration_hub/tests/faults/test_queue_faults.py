@@ -38,7 +38,7 @@ MOST_IN_A_BATCH = 1000
 CHANGED, CHANGES = 10, 3
 SECONDS_AN_ORDER = 1.0
 # Seconds of work of one of two workers, until so many are dead: on a busy machine the next one takes long to start.
-KILLED_AFTER = (1.0, 5.0) if VOLUME > 100 else (0.1, 1.0)
+KILLED_AFTER = (0.1, 3.0) if VOLUME > 100 else (0.1, 1.0)
 MOST_KILLS = max(8, VOLUME // 5)
 REST = ("Completed", "Failed", "Cancelled")
 
@@ -470,7 +470,7 @@ def test_without_redis_from_before_the_202_until_after(how, stack, system, site)
 		answers.append(http.post("orders.create_many", batch_of([order()])))
 		# What is done after an answer delays the next one.
 		assert http.get("system.ping").status == 200
-		assert time.monotonic() - started < 25
+		assert time.monotonic() - started < 10
 	assert [answer.status for answer in answers] == [202] * 4, answers
 	assert {row.status for row in requests_of(shop.name)} == {"Queued"}
 
@@ -555,7 +555,7 @@ def test_a_locked_system_keeps_its_own_calls_only(stack, system, site):
 		person.execute(f"SELECT name FROM `tabHub Connected System` WHERE name = '{busy.name}' FOR UPDATE")
 		started = time.monotonic()
 		queue.drain()
-		assert time.monotonic() - started < 45
+		assert time.monotonic() - started < 15
 		rows = {row.name: row for name in (busy.name, other.name) for row in requests_of(name)}
 		assert (rows[waits].status, rows[waits].attempt_no) == ("Queued", 0)
 		assert (rows[free].status, rows[free].attempt_no) == ("Completed", 1)
@@ -592,7 +592,7 @@ def test_a_claim_that_the_database_undoes(errno, system, site):
 	with claims_refused_by_the_database(unlucky.name, errno):
 		started = time.monotonic()
 		queue.drain()
-		assert time.monotonic() - started < 45
+		assert time.monotonic() - started < 15
 		rows = {row.name: row for name in (unlucky.name, other.name) for row in requests_of(name)}
 		assert (rows[waits].status, rows[waits].attempt_no) == ("Queued", 0)
 		assert (rows[free].status, rows[free].attempt_no) == ("Completed", 1)

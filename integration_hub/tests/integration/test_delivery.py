@@ -160,7 +160,7 @@ def test_ten_attempts_of_the_schedule_then_exhausted(ear, receiver):
 	"status, retry_after, least, most",
 	[
 		(429, "120", 120, 144),
-		(429, "in 600 s", 560, 720),
+		(429, "in 600 s", 598, 720),
 		(429, "soon", 60, 72),
 		(429, "5", 60, 72),
 		(503, "200", 200, 240),
@@ -292,7 +292,7 @@ def test_the_breaker_opens_holds_probes_and_closes(listen, shop, receiver, patie
 	assert tried in (10, 11)
 	opened = state(ear)
 	assert (opened.status, opened.openings) == ("Active", 1)
-	assert 30 < float(opened.open_for) <= 60
+	assert 55 < float(opened.open_for) <= 60
 	assert statuses(ear) == {"Scheduled": tried, "Held": 30 - tried}
 	for row in ear.deliveries(status="Held"):
 		assert (row.due_at, row.attempt_no, row.lease) == (opened.open_until, 0, None)
@@ -302,7 +302,7 @@ def test_the_breaker_opens_holds_probes_and_closes(listen, shop, receiver, patie
 		# One call: had it succeeded, all the others would have followed.
 		assert deliver() == 1
 		assert state(ear).openings == openings
-		assert pause - 30 < float(state(ear).open_for) <= pause
+		assert pause - 5 < float(state(ear).open_for) <= pause
 		assert receiver.count == tried - 1 + openings
 
 	receiver.behave = Answer()
@@ -333,7 +333,7 @@ def test_half_of_the_calls_open_it_and_fewer_do_not(listen, shop, patient):
 		travel(ear, 301)  # those calls are counted no more
 		put(ear, 20)
 		assert deliver() == 10
-		assert 30 < float(state(ear).open_for) <= 60
+		assert 55 < float(state(ear).open_for) <= 60
 
 
 # -- in order -----------------------------------------------------------------------------------------------------
@@ -527,7 +527,7 @@ def test_hostile_receivers_delay_nobody_else(listen, shop, receiver, monkeypatch
 		last = max(request.time for request in receiver.requests[before:])
 		assert receiver.count == before + 200
 		assert statuses(good) == {"Delivered": 400}
-		assert last - started < limit, (last - started, alone)
+		assert last - started < 3 * alone + 2, (last - started, alone)
 		# Those that hang took longer: the others did not wait for them.
 		assert last - started < time.time() - started - 1
 		for name, (_behave, status, error) in HOSTILE.items():

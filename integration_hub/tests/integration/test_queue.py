@@ -312,7 +312,7 @@ def test_a_closed_queue_does_not_delay_the_answer(stack, shop, site, factory, ma
 			assert person.send("GET", f"/api/resource/Hub Request/{name}").status == 200
 			assert answer.status == 200, answer
 			took.append(time.monotonic() - started)
-		assert min(took) < 4, took
+		assert max(took) < 2, took
 		placed = Http(without_queue, shop.token, site.refresh).post("orders.create", order())
 		assert placed.status == 201, placed
 	tasks.sweep()
